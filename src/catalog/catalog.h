@@ -1,0 +1,114 @@
+// The catalog: what was found on each medium and what became of it. Implementations: sqlite/ (and later postgres/).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "catalog/rows.h"
+#include "os/env.h"
+
+namespace ntt {
+
+// Internal key of a medium.
+enum class MediumKey : int64_t {};
+
+// Ends with commit(); rolls back when destroyed without it.
+class CatalogTransaction {
+public:
+    virtual ~CatalogTransaction() = default;
+    virtual Result<void> commit() = 0;
+};
+
+// One connection. Used by one thread at a time. Errors: busy (another process writes; after a wait), schema,
+// catalog_damaged, no_space, io. Writing calls outside a transaction are each a transaction of their own.
+class Catalog {
+public:
+    virtual ~Catalog() = default;
+
+    // --- transactions and locks ---
+    virtual Result<std::unique_ptr<CatalogTransaction>> begin() = 0;
+    // A lock that other processes on this catalog see and that dies with its owner. `name`: letters, digits, '-'.
+    // busy if it is taken. Independent of transactions.
+    virtual Result<FileLock> lock(const std::string& name) = 0;
+
+    // --- media, images, volumes ---
+    virtual Result<MediumKey> add_medium(const MediumRow& row) = 0;          // already_exists if the hash is known
+    virtual Result<void> update_medium(const MediumRow& row) = 0;            // all columns but medium_hash and added_at
+    virtual Result<std::optional<MediumRow>> medium(const std::string& medium_hash) = 0;
+    virtual Result<std::vector<MediumRow>> media() = 0;                      // in order of added_at
+    virtual Result<MediumKey> medium_key(const std::string& medium_hash) = 0;
+    // By hash, unique prefix of a hash, or label: not_found, or invalid_argument naming the candidates if several fit.
+    virtual Result<MediumRow> resolve_medium(const std::string& text) = 0;
+    virtual Result<int64_t> add_image(const ImageRow& row) = 0;
+    virtual Result<void> update_image(const ImageRow& row) = 0;              // map columns and path, by image_id
+    virtual Result<std::vector<ImageRow>> images(const std::string& medium_hash) = 0;
+    virtual Result<bool> has_image_of_size(uint64_t size_bytes) = 0;
+    virtual Result<void> put_volume(const VolumeRow& row) = 0;               // insert, or update by (medium, volume)
+    virtual Result<std::vector<VolumeRow>> volumes(const std::string& medium_hash) = 0;
+
+    // --- enumeration: hot, prepared, meant for one long transaction ---
+    virtual Result<void> add_inode(MediumKey medium, const InodeRow& row, std::span<const MissingRow> missing) = 0;
+    virtual Result<void> add_path(MediumKey medium, const PathRow& row) = 0;
+    virtual Result<void> add_finding(MediumKey medium, const Finding& finding, const std::string& at) = 0;
+    // After all paths are in: inodes of which every path has an exclude_reason become excluded.
+    virtual Result<uint64_t> mark_excluded(MediumKey medium) = 0;
+    // Statistics for the query planner, after a large load.
+    virtual Result<void> analyze() = 0;
+
+    // --- verdicts made anew (a changed map), cross links ---
+    // Visits each regular file's inode in the order of rows (which = all: done ones too). Do not write meanwhile.
+    virtual Result<void> for_each_inode(MediumKey medium, std::optional<int> volume,
+                                        const std::function<Result<void>(const InodeRow&)>& visit) = 0;
+    // Replaces an inode's verdict and, when `requeue`, puts it back into the queue.
+    enum class Requeue { no, yes };
+    virtual Result<void> set_verdict(MediumKey medium, int volume, int64_t ino, std::optional<Cause> cause,
+                                     uint64_t missing_bytes, const std::optional<std::string>& evidence,
+                                     std::span<const MissingRow> missing, Requeue requeue) = 0;
+
+    // --- copying ---
+    // Row keys of all pending regular files (copied=false AND claimed_by IS NULL), in order of first_offset.
+    virtual Result<std::vector<int64_t>> pending_rows(MediumKey medium) = 0;
+    virtual Result<std::vector<WorkItem>> work_items(MediumKey medium, std::span<const int64_t> rows) = 0;
+    // One transaction: blobs, blob_location, inode rows, missing ranges, events.
+    virtual Result<void> commit_outcomes(MediumKey medium, const std::string& store_id, std::span<const CopyOutcome> outcomes,
+                                         std::span<const EventRow> events, const std::string& at) = 0;
+    virtual Result<Totals> totals(MediumKey medium) = 0;
+    // Inodes with `limit` or more recorded errors that are pending become MAX_RETRIES_EXCEEDED. Returns how many.
+    virtual Result<uint64_t> give_up_on_errors(MediumKey medium, int limit, const std::string& at) = 0;
+    virtual Result<uint64_t> requeue(const RequeueFilter& filter) = 0;
+    // Sums over blobs whose first_seen is at or after `since` are the caller's business; see CopyOutcome::fresh.
+
+    // --- reading ---
+    // In order of medium, volume, entry. The visitor may stop early with ErrorCode::limit, which is then not an error.
+    virtual Result<void> files(const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit) = 0;
+    virtual Result<std::optional<InodeRow>> inode(const std::string& medium_hash, int volume, int64_t ino) = 0;
+    virtual Result<std::vector<MissingRow>> missing_ranges(const std::string& medium_hash, int volume, int64_t ino) = 0;
+    virtual Result<std::vector<FindingRow>> findings(const std::string& medium_hash) = 0;
+    virtual Result<void> events(const EventFilter& filter, const std::function<Result<void>(const EventRow&)>& visit) = 0;
+    virtual Result<void> add_events(std::span<const EventRow> events) = 0;
+    // Rebuilds problems.diagnostic_events (newest 1000) and diagnostic_events_total from the table.
+    virtual Result<void> rebuild_problem_events(const std::string& medium_hash) = 0;
+
+    // --- blobs ---
+    virtual Result<std::optional<BlobRow>> blob(BlobKind kind, const BlobId& id) = 0;
+    virtual Result<void> for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit) = 0;  // by kind, blobid
+    virtual Result<void> mark_verified(std::span<const BlobRow> blobs, const std::string& at) = 0;
+    // Inodes whose blobid or partial_blobid has no row in blob.
+    virtual Result<std::vector<BlobProblem>> rows_without_blob(size_t limit) = 0;
+};
+
+// Opens (and creates) a catalog and migrates it to this program's schema. URL: "sqlite:FILE".
+// schema: made by a newer program. `vfs` names an SQLite VFS, for tests.
+struct CatalogOptions {
+    std::string vfs;
+    int busy_timeout_ms = 60'000;
+};
+Result<std::unique_ptr<Catalog>> open_catalog(Env& env, const Clock& clock, const std::string& url, const CatalogOptions& options = {});
+
+}  // namespace ntt

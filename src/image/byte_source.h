@@ -1,0 +1,60 @@
+// The sectors of a medium as a run of bytes, whatever file format holds them. Read-only, always.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/finding.h"
+#include "base/result.h"
+#include "os/env.h"
+
+namespace ntt {
+
+// One file that holds a part of an image, as it was when it was opened.
+struct ImagePart {
+    std::string path;
+    uint64_t size_bytes = 0;
+    uint64_t device = 0, inode = 0;  // st_dev, st_ino: the same file under two names is one
+    int64_t mtime_ns = 0;            // nanoseconds since 1970
+};
+
+// The decoded image. Thread-safe: reads may come from several threads at once.
+class ByteSource {
+public:
+    virtual ~ByteSource() = default;
+
+    virtual uint64_t size_bytes() const = 0;        // of the decoded image
+    virtual uint32_t sector_size() const { return 512; }
+    virtual std::string_view format() const = 0;    // raw split_raw ewf vmdk vhd memory
+    virtual const std::vector<ImagePart>& parts() const = 0;
+
+    // Fills all of `out` from `offset`. Fails with
+    //   invalid_argument  the range reaches beyond size_bytes() (callers clip first)
+    //   source_changed    a part became shorter than it was when it was opened
+    //   io                this computer could not read a part (the error has the errno and the byte offset)
+    virtual Result<void> read(uint64_t offset, ByteSpan out) const = 0;
+
+    // The open file and the place in it that hold [offset, offset+length) as it stands, for copy_file_range;
+    // nullptr where the bytes are encoded or spread over parts.
+    virtual const Fd* plain_file(ByteRange range, uint64_t* file_offset) const;
+
+    // Byte ranges of the decoded image that the container itself says are damaged (EWF chunk checksums), known so far.
+    virtual std::vector<ByteRange> damaged_ranges() const { return {}; }
+
+    // Compares every part with what it was at opening (size, mtime, inode): source_changed if anything is different.
+    Result<void> check_unchanged(Env& env) const;
+};
+
+// Opens an image by its content, never by its name; split images by any of their segments (.000/.001, .001/.002).
+// Errors: not_found; invalid_argument for a folder, a device node or an empty file; unsupported for anything else,
+// with what it seems to be ("a qcow2 image", "a tar archive (POSIX)") in the message and what would help in the hint.
+// A file of no known format is raw: whether it holds a filesystem is for src/volume to say.
+Result<std::unique_ptr<ByteSource>> open_image(Env& env, const std::string& path);
+
+// An image in memory, for tests and fuzzing.
+std::unique_ptr<ByteSource> memory_image(std::string bytes);
+
+}  // namespace ntt

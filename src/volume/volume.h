@@ -1,0 +1,51 @@
+// The filesystems found in an image, and what else stands in its partition tables.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/finding.h"
+#include "base/result.h"
+#include "image/byte_source.h"
+
+namespace ntt {
+
+// Contract values of volume.role and volume.outcome.
+enum class Role : uint8_t { filesystem, swap, extended, lvm_pv, raid_member, encrypted, unknown };
+enum class Outcome : uint8_t { read, partial, unsupported, no_filesystem, truncated, parser_crash, parser_timeout, budget, failed, skipped };
+std::string_view to_string(Role role);
+std::string_view to_string(Outcome outcome);
+
+struct Volume {
+    int number = 0;             // from 1 in order of offset; numbered by detect_volumes
+    uint64_t offset_bytes = 0;  // in the image
+    uint64_t size_bytes = 0;    // as the partition table or the filesystem declares; may reach beyond the image
+    // The filesystem as seen: fat12 fat16 fat32 exfat ntfs ext2 ext3 ext4 hfsplus ufs1 ufs2 iso9660; empty if none.
+    // A name blkid or libtsk gives a filesystem that is not read here (xfs, btrfs, hfs, swap …) stands here too.
+    std::string view;
+    std::string fs_type;        // the family: fat exfat ntfs ext hfsplus ufs iso9660, or the same as view
+    Role role = Role::unknown;
+    std::string label;          // UTF-8
+    std::string uuid;           // as blkid prints it
+    bool readable = false;      // src/fs has a reader for it
+    Outcome outcome = Outcome::no_filesystem;  // as far as detection can say: unsupported, no_filesystem, skipped (swap, extended) or read
+    std::string detail = "{}";  // JSON object: table ("dos" "gpt" "mac" "bsd" "sun" or "none"), slot, partition type, flags, notes
+
+    ByteRange range() const { return {offset_bytes, size_bytes}; }
+};
+
+// What the image as a whole looks like.
+struct Detection {
+    std::string table;            // "none" "dos" "gpt" "mac" "bsd" "sun"
+    std::vector<Volume> volumes;  // sorted by offset, numbered from 1; containers, swap and unknown partitions included
+};
+
+// Looks for a partition table and for filesystems: in each partition, or over the whole image. Reads little. An image
+// with nothing recognisable gives one volume over the whole image with outcome no_filesystem. Findings (volume number
+// set where there is one): partition_beyond_image, partition_table_damaged, partitions_overlap, filesystem_beyond_image …
+Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings);
+
+}  // namespace ntt
