@@ -26,13 +26,16 @@ struct MissingRange {
 };
 
 struct Verdict {
-    std::vector<MissingRange> missing;  // sorted by file_offset, disjoint; adjacent ones of one cause merged
+    std::vector<MissingRange> missing;  // sorted by file_offset, disjoint; neighbours in file and image with one cause are one
     uint64_t missing_bytes = 0;
     std::optional<Cause> cause;         // the one that hides most bytes; nullopt: nothing is missing
     std::string evidence;               // JSON object for a person to check by hand; empty if nothing is missing
 
     bool clean() const { return !cause.has_value(); }
 };
+
+// Whether not one byte of the content can be had: what is not missing is only zeros that the filesystem implies.
+bool nothing_readable(const InodeEntry& inode, const Verdict& verdict);
 
 // Damaged ranges of one image, prepared once for all its files. Immutable, thread-safe.
 class DamageMap {
@@ -45,7 +48,7 @@ public:
     // FS_CORRUPT. Cost: one sweep over the file's extents and the damaged ranges between their ends.
     Verdict judge(const InodeEntry& inode, const ByteRange& volume) const;
 
-    // Ranges of the image inside `range` that are missing, each with its cause, sorted.
+    // Ranges of the image inside `range` that are missing, sorted; their file_offset counts from range.offset.
     std::vector<MissingRange> missing_in(ByteRange range) const;
 
 private:

@@ -1,0 +1,504 @@
+#include "copy/copier.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "base/hash.h"
+#include "base/kill_point.h"
+#include "copy/content.h"
+#include "copy/in_flight.h"
+#include "copy/segments.h"
+#include "copy/skip_event.h"
+
+namespace ntt {
+namespace {
+
+constexpr size_t kBufferBytes = size_t{1} << 20;  // a file up to this size is read whole before it is staged; stays in a core's cache
+constexpr size_t kRowsPerFetch = 1024;            // work items read from the catalog at once
+constexpr size_t kItemsPerChunk = 16;             // handed to one worker at once
+constexpr uint64_t kLargeItemBytes = uint64_t{8} << 20;  // a file of this size is a chunk of its own
+constexpr uint64_t kHoleBytes = 4096;             // shorter runs of zeros are written, not left out
+
+// One file's result on its way to the commit.
+struct Finished {
+    CopyOutcome outcome;
+    std::optional<StagedBlob> staged;
+    uint64_t bytes_read = 0;
+    bool waits = false;  // its outcome travels with the first file of the same content
+};
+
+// What stands between the thread that owns the catalog and the workers.
+class Exchange {
+public:
+    explicit Exchange(size_t max_staged, uint64_t max_staged_bytes) : max_staged_(max_staged), max_staged_bytes_(max_staged_bytes) {}
+
+    // --- catalog's side ---
+    void offer(std::vector<WorkItem> chunk) {
+        const std::lock_guard lock(mutex_);
+        items_waiting_ += chunk.size();
+        chunks_.push_back(std::move(chunk));
+        work_.notify_one();
+    }
+    void no_more_work() {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+        work_.notify_all();
+        room_.notify_all();
+    }
+    size_t items_waiting() {
+        const std::lock_guard lock(mutex_);
+        return items_waiting_;
+    }
+    // Everything finished so far; waits a while if there is nothing.
+    std::vector<Finished> collect(std::chrono::milliseconds patience) {
+        std::unique_lock lock(mutex_);
+        done_.wait_for(lock, patience, [&] { return !finished_.empty() || workers_ == 0; });
+        return std::exchange(finished_, {});
+    }
+    bool workers_gone() {
+        const std::lock_guard lock(mutex_);
+        return workers_ == 0 && finished_.empty();
+    }
+    void committed(size_t staged, uint64_t bytes) {
+        const std::lock_guard lock(mutex_);
+        staged_ -= staged;
+        staged_bytes_ -= bytes;
+        room_.notify_all();
+    }
+    std::optional<Error> take_error() {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(error_, std::nullopt);
+    }
+    bool failed() {
+        const std::lock_guard lock(mutex_);
+        return stopped_;
+    }
+
+    // --- workers' side ---
+    void worker_starts() {
+        const std::lock_guard lock(mutex_);
+        ++workers_;
+    }
+    void worker_ends() {
+        const std::lock_guard lock(mutex_);
+        --workers_;
+        done_.notify_all();
+    }
+    // The next chunk; nullopt when there will be none. Waits for room among the staged contents first.
+    std::optional<std::vector<WorkItem>> take() {
+        std::unique_lock lock(mutex_);
+        room_.wait(lock, [&] { return stopped_ || (staged_ < max_staged_ && staged_bytes_ < max_staged_bytes_); });
+        work_.wait(lock, [&] { return stopped_ || closed_ || !chunks_.empty(); });
+        if (stopped_ || chunks_.empty()) return std::nullopt;
+        std::vector<WorkItem> chunk = std::move(chunks_.front());
+        chunks_.pop_front();
+        items_waiting_ -= chunk.size();
+        done_.notify_one();
+        return chunk;
+    }
+    void deliver(std::vector<Finished> batch) {
+        const std::lock_guard lock(mutex_);
+        for (Finished& item : batch) {
+            if (item.staged) {
+                ++staged_;
+                staged_bytes_ += item.staged->size();
+            }
+            finished_.push_back(std::move(item));
+        }
+        done_.notify_one();
+    }
+    void fail(Error error) {
+        const std::lock_guard lock(mutex_);
+        if (!error_ && !stopped_) error_ = std::move(error);
+        stopped_ = true;
+        work_.notify_all();
+        room_.notify_all();
+        done_.notify_all();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable work_, room_, done_;
+    std::deque<std::vector<WorkItem>> chunks_;
+    size_t items_waiting_ = 0;
+    std::vector<Finished> finished_;
+    size_t workers_ = 0;
+    size_t staged_ = 0;
+    uint64_t staged_bytes_ = 0;
+    const size_t max_staged_;
+    const uint64_t max_staged_bytes_;
+    bool closed_ = false, stopped_ = false;
+    std::optional<Error> error_;
+};
+
+// Reads, hashes and stages files. One for each thread.
+class Worker {
+public:
+    Worker(const CopyJob& job, const CopyOptions& options, Exchange& exchange, InFlight& in_flight, VolumeReaders& readers)
+        : job_(job), options_(options), exchange_(exchange), in_flight_(in_flight), readers_(readers), buffer_(kBufferBytes) {}
+
+    void run() {
+        while (!job_.cancel.cancelled()) {
+            const auto chunk = exchange_.take();
+            if (!chunk) break;
+            std::vector<Finished> batch;
+            for (const WorkItem& item : *chunk) {
+                if (job_.cancel.cancelled()) break;
+                Result<Finished> finished = copy(item);
+                if (!finished.ok() && finished.error().code == ErrorCode::cancelled) break;
+                if (!finished.ok()) {
+                    exchange_.deliver(std::move(batch));
+                    exchange_.fail(std::move(finished).take_error());
+                    exchange_.worker_ends();
+                    return;
+                }
+                batch.push_back(std::move(finished).value());
+            }
+            exchange_.deliver(std::move(batch));
+        }
+        exchange_.worker_ends();
+    }
+
+private:
+    // An Error is the store's, or says that the source changed; a file that this host cannot read stays pending.
+    Result<Finished> copy(const WorkItem& item) {
+        TRY_ASSIGN(const std::vector<Extent> extents, decode_extents(item.extents));
+        const auto access = static_cast<ContentAccess>(item.access);
+        segments_ = segments_of(item.size, extents, item.missing);
+        const bool from_reader = access == ContentAccess::through_reader && item.missing.empty();
+        if (from_reader) segments_.assign(item.size == 0 ? 0 : 1, Segment{0, item.size, 0, SegmentKind::data});
+        from_reader_ = from_reader ? &item : nullptr;
+
+        const bool has_data = std::any_of(segments_.begin(), segments_.end(), [](const Segment& s) { return s.kind == SegmentKind::data; });
+        if (item.cause && !has_data) return nothing_to_read(item);
+        const bool damaged = std::any_of(segments_.begin(), segments_.end(), [](const Segment& s) { return s.kind == SegmentKind::missing; });
+        NTT_CHECK(damaged == item.cause.has_value(), "a missing range without a cause");
+
+        for (unsigned attempt = 1;; ++attempt) {
+            Result<Finished> finished = item.size <= kBufferBytes ? copy_small(item) : copy_large(item);
+            if (finished.ok() || !read_error_) return finished;
+            const Error error = *std::exchange(read_error_, std::nullopt);
+            if (error.code == ErrorCode::source_changed || error.code == ErrorCode::catalog_damaged) return error;
+            if (from_reader && error.sys_errno == 0) return structure_failed(item, error);
+            if (attempt >= options_.read_attempts || job_.cancel.cancelled()) return left_pending(item, error, attempt);
+            std::this_thread::sleep_for(std::chrono::milliseconds(10u << (2 * std::min(attempt, 4u))));
+        }
+    }
+
+    Result<Finished> copy_small(const WorkItem& item) {
+        const ByteSpan content = ByteSpan(buffer_).first(static_cast<size_t>(item.size));
+        uint64_t read = 0;
+        for (const Segment& segment : segments_) {
+            const ByteSpan place = content.subspan(static_cast<size_t>(segment.file_offset), static_cast<size_t>(segment.length));
+            if (segment.kind == SegmentKind::data) {
+                TRY(read_data(segment, 0, place));
+                read += segment.length;
+            } else {
+                std::fill(place.begin(), place.end(), uint8_t{0});
+            }
+        }
+        Finished out = outcome_of(item, blake3_of(content), read);
+        TRY_ASSIGN(const bool wanted, claim(out));
+        if (wanted) {
+            TRY_ASSIGN(out.staged, job_.store.stage(kind_of(item), id_of(out), content));
+            kill_point("copy.staged");
+        }
+        return out;
+    }
+
+    Result<Finished> copy_large(const WorkItem& item) {
+        TRY_ASSIGN(StagedWriter writer, job_.store.start(kind_of(item)));
+        Blake3 hasher;
+        uint64_t read = 0;
+        for (const Segment& segment : segments_) {
+            if (segment.kind != SegmentKind::data) std::fill(buffer_.begin(), buffer_.end(), uint8_t{0});
+            for (uint64_t done = 0; done < segment.length;) {
+                const ByteSpan piece = ByteSpan(buffer_).first(static_cast<size_t>(std::min<uint64_t>(kBufferBytes, segment.length - done)));
+                if (segment.kind == SegmentKind::data) {
+                    TRY(read_data(segment, done, piece));
+                    read += piece.size();
+                }
+                hasher.update(piece);
+                if (segment.kind == SegmentKind::data || segment.length < kHoleBytes) TRY(writer.append(piece));
+                done += piece.size();
+            }
+            if (segment.kind != SegmentKind::data && segment.length >= kHoleBytes) TRY(writer.append_hole(segment.length));
+            if (job_.cancel.cancelled()) return make_error(ErrorCode::cancelled, "interrupted");
+        }
+        Finished out = outcome_of(item, hasher.digest(), read);
+        TRY_ASSIGN(const bool wanted, claim(out));
+        if (wanted) {
+            TRY_ASSIGN(out.staged, writer.finish(id_of(out)));
+            kill_point("copy.staged");
+        }
+        return out;
+    }
+
+    // Fills `out` from `done` bytes into the segment. A failure is also noted in read_error_: it is not the store's.
+    Result<void> read_data(const Segment& segment, uint64_t done, ByteSpan out) {
+        Result<void> result;
+        if (from_reader_ != nullptr) {
+            Result<size_t> got = readers_.read(*from_reader_, segment.file_offset + done, out);
+            if (!got.ok()) result = std::move(got).take_error();
+            else if (*got != out.size()) result = make_error(ErrorCode::io, fmt::format("the content ends at {} of {} bytes", segment.file_offset + done + *got, segment.length));
+        } else {
+            result = job_.source.read(segment.image_offset + done, out);
+        }
+        if (!result.ok()) read_error_ = result.error();
+        return result;
+    }
+
+    // Whether the content must be staged: it is neither in the store nor on its way there.
+    Result<bool> claim(Finished& out) {
+        const BlobKind kind = out.outcome.partial_blobid ? BlobKind::partial : BlobKind::whole;
+        if (!in_flight_.claim(kind, id_of(out), out.outcome)) {
+            out.waits = true;
+            return false;
+        }
+        TRY_ASSIGN(const Presence presence, job_.store.look(kind, id_of(out), out.outcome.blob_size));
+        return presence != Presence::present;
+    }
+
+    static BlobKind kind_of(const WorkItem& item) { return item.cause ? BlobKind::partial : BlobKind::whole; }
+    static const BlobId& id_of(const Finished& out) { return out.outcome.blobid ? *out.outcome.blobid : *out.outcome.partial_blobid; }
+
+    static Finished outcome_of(const WorkItem& item, const BlobId& id, uint64_t bytes_read) {
+        Finished out;
+        out.bytes_read = bytes_read;
+        out.outcome.row = item.row;
+        out.outcome.volume = item.volume;
+        out.outcome.ino = item.ino;
+        out.outcome.blob_size = item.size;
+        if (item.cause) {
+            out.outcome.status = Status::damaged;
+            out.outcome.partial_blobid = id;
+            out.outcome.cause = item.cause;
+            out.outcome.claimed_by = claimed_by_of(*item.cause);
+        } else {
+            out.outcome.status = Status::stored;
+            out.outcome.blobid = id;
+        }
+        return out;
+    }
+
+    static Finished unreadable(const WorkItem& item, Cause cause) {
+        Finished out;
+        out.outcome.row = item.row;
+        out.outcome.volume = item.volume;
+        out.outcome.ino = item.ino;
+        out.outcome.status = Status::unreadable;
+        out.outcome.cause = cause;
+        out.outcome.claimed_by = claimed_by_of(cause);
+        return out;
+    }
+
+    static Finished nothing_to_read(const WorkItem& item) { return unreadable(item, *item.cause); }
+
+    // The structures that a reader needs do not give the content.
+    static Finished structure_failed(const WorkItem& item, const Error& error) {
+        Finished out = unreadable(item, Cause::FS_CORRUPT);
+        out.outcome.missing = std::vector<MissingRow>{{0, item.size, std::nullopt, Cause::FS_CORRUPT}};
+        out.outcome.evidence = note_evidence(error.text());
+        return out;
+    }
+
+    static Finished left_pending(const WorkItem& item, const Error& error, unsigned attempts) {
+        Finished out;
+        out.outcome.row = item.row;
+        out.outcome.volume = item.volume;
+        out.outcome.ino = item.ino;
+        out.outcome.status = Status::pending;
+        out.outcome.error = fmt::format("{} attempts, last: {}", attempts, error.text());
+        out.outcome.error_type = "io_error";
+        return out;
+    }
+
+    const CopyJob& job_;
+    const CopyOptions& options_;
+    Exchange& exchange_;
+    InFlight& in_flight_;
+    VolumeReaders& readers_;
+    std::vector<uint8_t> buffer_;
+    std::vector<Segment> segments_;          // of the file in hand
+    const WorkItem* from_reader_ = nullptr;  // set while the file in hand comes through its reader
+    std::optional<Error> read_error_;
+};
+
+// The thread that owns the catalog: feeds the workers, groups what they finish, commits.
+class Copier {
+public:
+    Copier(const CopyJob& job, const CopyOptions& options)
+        : job_(job), options_(options), group_files_(std::max<size_t>(1, job.store.max_group() / 2)),
+          exchange_(group_files_ * 2, options.group_bytes * 2), readers_(job.source, job.volumes, job.reader_options) {}
+
+    Result<CopyReport> run() {
+        TRY_ASSIGN(rows_, job_.catalog.pending_rows(job_.medium));
+        if (options_.limit != 0 && rows_.size() > options_.limit) rows_.resize(options_.limit);
+        if (rows_.empty()) return report_;
+        job_.progress.files_total += rows_.size();
+
+        std::vector<std::unique_ptr<Worker>> workers;
+        std::vector<std::thread> threads;
+        const size_t count = std::min<size_t>(std::max(1u, options_.jobs), (rows_.size() + kItemsPerChunk - 1) / kItemsPerChunk);
+        for (size_t i = 0; i < count; ++i) {
+            workers.push_back(std::make_unique<Worker>(job_, options_, exchange_, in_flight_, readers_));
+            exchange_.worker_starts();
+        }
+        for (auto& worker : workers) threads.emplace_back([&worker] { worker->run(); });
+
+        Result<void> result = feed_and_commit();
+        if (!result.ok()) exchange_.fail(result.error());
+        exchange_.no_more_work();
+        for (std::thread& thread : threads) thread.join();
+        if (result.ok()) result = commit_rest();
+        if (std::optional<Error> error = exchange_.take_error(); error && result.ok()) result = std::move(*error);
+        if (!result.ok()) return std::move(result).take_error();
+        report_.interrupted = job_.cancel.cancelled() && report_.files < rows_.size();
+        return report_;
+    }
+
+private:
+    Result<void> feed_and_commit() {
+        while (!exchange_.failed()) {
+            TRY(feed());
+            TRY(take_finished(exchange_.collect(std::chrono::milliseconds(50))));
+            if (group_is_due()) TRY(commit());
+            if (exchange_.workers_gone()) return {};
+        }
+        return {};
+    }
+
+    // Keeps about two fetches of work waiting.
+    Result<void> feed() {
+        if (closed_) return {};
+        while (next_row_ < rows_.size() && exchange_.items_waiting() < 2 * kRowsPerFetch && !job_.cancel.cancelled()) {
+            const size_t count = std::min(kRowsPerFetch, rows_.size() - next_row_);
+            TRY_ASSIGN(std::vector<WorkItem> items, job_.catalog.work_items(job_.medium, std::span(rows_).subspan(next_row_, count)));
+            next_row_ += count;
+            std::vector<WorkItem> chunk;
+            for (WorkItem& item : items) {
+                job_.progress.bytes_total += item.size;
+                const bool large = item.size >= kLargeItemBytes;
+                chunk.push_back(std::move(item));
+                if (large || chunk.size() >= kItemsPerChunk) exchange_.offer(std::exchange(chunk, {}));
+            }
+            if (!chunk.empty()) exchange_.offer(std::move(chunk));
+        }
+        if (next_row_ >= rows_.size() || job_.cancel.cancelled()) {
+            exchange_.no_more_work();
+            closed_ = true;
+        }
+        return {};
+    }
+
+    Result<void> take_finished(std::vector<Finished> batch) {
+        for (Finished& item : batch) {
+            ++job_.progress.files_done;
+            job_.progress.bytes_done += item.outcome.blob_size;
+            report_.bytes += item.bytes_read;
+            ++report_.files;
+            if (item.outcome.status == Status::pending) ++report_.read_failures;
+            if (item.waits) continue;
+            if (group_.empty()) group_since_us_ = job_.clock.monotonic_us();
+            if (item.staged) {
+                ++group_staged_;
+                group_bytes_ += item.staged->size();
+            }
+            group_.push_back(std::move(item));
+            // A collected batch may hold more than one group.
+            if (group_staged_ >= group_files_) TRY(commit());
+        }
+        return {};
+    }
+
+    bool group_is_due() const {
+        if (group_.empty()) return false;
+        return group_staged_ >= group_files_ || group_.size() >= 4 * group_files_ || group_bytes_ >= options_.group_bytes ||
+               job_.clock.monotonic_us() - group_since_us_ >= options_.group_us;
+    }
+
+    // Store first, then the rows that name what is stored.
+    Result<void> commit() {
+        if (group_.empty()) return {};
+        std::vector<StagedBlob> staged;
+        std::vector<size_t> staged_of;  // index into outcomes for each staged blob
+        std::vector<CopyOutcome> outcomes;
+        std::vector<EventRow> events;
+        const std::string now = iso8601_utc(job_.clock.wall_us());
+        for (Finished& item : group_) {
+            const size_t index = outcomes.size();
+            outcomes.push_back(std::move(item.outcome));
+            if (item.staged) {
+                staged_of.push_back(index);
+                staged.push_back(std::move(*item.staged));
+            }
+        }
+        const size_t staged_count = staged.size();
+        const uint64_t staged_bytes = std::exchange(group_bytes_, 0);
+        group_.clear();
+        group_staged_ = 0;
+
+        TRY_ASSIGN(const std::vector<Published> published, job_.store.commit(std::move(staged)));
+        kill_point("copy.published");
+        for (size_t i = 0; i < staged_of.size(); ++i) {
+            CopyOutcome& outcome = outcomes[staged_of[i]];
+            outcome.fresh = published[i] == Published::fresh;
+            if (outcome.fresh) {
+                ++report_.fresh_blobs;
+                report_.fresh_bytes += outcome.blob_size;
+            }
+        }
+        const size_t with_blob = outcomes.size();
+        for (size_t i = 0; i < with_blob; ++i) {
+            const CopyOutcome& outcome = outcomes[i];
+            if (!outcome.blobid && !outcome.partial_blobid) continue;
+            const bool partial = outcome.partial_blobid.has_value();
+            for (CopyOutcome& waiter : in_flight_.settle(partial ? BlobKind::partial : BlobKind::whole, partial ? *outcome.partial_blobid : *outcome.blobid))
+                outcomes.push_back(std::move(waiter));
+        }
+        for (const CopyOutcome& outcome : outcomes) {
+            if ((outcome.blobid || outcome.partial_blobid) && !outcome.fresh) ++report_.deduplicated;
+            if (outcome.cause) events.push_back(skip_event(job_.medium_hash, outcome, options_.worker_id, now));
+        }
+        TRY(job_.catalog.commit_outcomes(job_.medium, job_.store.id(), outcomes, events, now));
+        kill_point("copy.committed");
+        for (const EventRow& event : events)
+            spdlog::info("⏭️  SKIPPED ino={} reason={} retry={}", event.ino.value_or(0), reason_of(*event.cause), event.retry_count);
+        exchange_.committed(staged_count, staged_bytes);
+        return {};
+    }
+
+    Result<void> commit_rest() {
+        TRY(take_finished(exchange_.collect(std::chrono::milliseconds(0))));
+        return commit();
+    }
+
+    const CopyJob& job_;
+    const CopyOptions& options_;
+    const size_t group_files_;
+    Exchange exchange_;
+    InFlight in_flight_;
+    VolumeReaders readers_;
+    std::vector<int64_t> rows_;
+    size_t next_row_ = 0;
+    bool closed_ = false;
+    std::vector<Finished> group_;
+    size_t group_staged_ = 0;
+    uint64_t group_bytes_ = 0;
+    int64_t group_since_us_ = 0;
+    CopyReport report_;
+};
+
+}  // namespace
+
+Result<CopyReport> copy_pending(const CopyJob& job, const CopyOptions& options) { return Copier(job, options).run(); }
+
+}  // namespace ntt

@@ -1,0 +1,60 @@
+// Copies the pending files of a medium into the store: read once in disk order, hash once, stage, commit in groups.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "copy/progress.h"
+#include "fs/fs_reader.h"
+#include "image/byte_source.h"
+#include "store/store.h"
+#include "volume/volume.h"
+
+namespace ntt {
+
+struct CopyOptions {
+    unsigned jobs = 2;                 // threads that read and hash; at least 1
+    uint64_t limit = 0;                // files to copy in this run; 0 = all
+    uint64_t group_bytes = uint64_t{256} << 20;  // a group is committed when it holds this much
+    int64_t group_us = 5'000'000;      // or when its first file has waited this long
+    unsigned read_attempts = 3;        // of one file, when this computer fails to read the image; then it stays pending
+    std::string worker_id;             // stands in events
+};
+
+struct CopyReport {
+    uint64_t files = 0;          // with an outcome
+    uint64_t bytes = 0;          // of their contents that were read
+    uint64_t fresh_blobs = 0, fresh_bytes = 0;
+    uint64_t deduplicated = 0;   // contents that the store already had
+    uint64_t read_failures = 0;  // files left pending because the host could not read them
+    bool interrupted = false;
+};
+
+// Everything a copy needs; all of it outlives the call.
+struct CopyJob {
+    const ByteSource& source;
+    const std::vector<Volume>& volumes;  // by number, for content that only a reader can give
+    ReaderOptions reader_options;
+    Store& store;
+    Catalog& catalog;
+    MediumKey medium;
+    std::string medium_hash;
+    const Clock& clock;
+    const CancelToken& cancel;
+    ProgressCounters& progress;
+};
+
+// Runs until nothing is pending that this run has not tried, the limit is reached, or `cancel` is set (the group in
+// hand is committed, then `interrupted`). Errors: of the store and the catalog as they come (nothing is blamed on the
+// medium; what was committed stays), and source_changed when the image is not what it was.
+Result<CopyReport> copy_pending(const CopyJob& job, const CopyOptions& options);
+
+}  // namespace ntt

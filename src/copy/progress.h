@@ -1,0 +1,14 @@
+// Counters that the copier raises and a display reads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace ntt {
+
+// All relaxed: they are for people, not for decisions.
+struct ProgressCounters {
+    std::atomic<uint64_t> files_done{0}, bytes_done{0}, files_total{0}, bytes_total{0};
+};
+
+}  // namespace ntt

@@ -1,0 +1,34 @@
+// What a run amounts to: totals that add up, health, problems, the exit code.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "image/rescue_map.h"
+#include "ingest/enumerate.h"
+
+namespace ntt {
+
+struct Health {
+    std::string word;             // ok incomplete corrupt failed unknown
+    uint64_t rescued_bytes = 0;
+};
+
+// From the rescue map; without one the image is taken as read, and `declared_end` (where the last partition or
+// filesystem says it ends) tells how much of the medium it is.
+Health health_of_image(uint64_t image_size, const RescueMap* map, uint64_t declared_end);
+
+// The keys of medium.problems that an enumeration gives, merged into `problems` (a JSON object as text, or empty).
+// nullopt when there is no problem to record.
+std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, bool boot_sector_lost);
+
+// The contract's exit code of a source: 3 damaged, unreadable, a filesystem not read, or none found; 4 work left; 0.
+int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes);
+
+// Fails with catalog_damaged unless stored + damaged + unreadable + excluded + nonfile + pending is all inodes.
+Result<Totals> checked_totals(Catalog& catalog, MediumKey medium);
+
+}  // namespace ntt

@@ -1,0 +1,401 @@
+#include "ingest/enumerate.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/kill_point.h"
+#include "copy/skip_event.h"
+#include "diagnose/cross_link.h"
+
+namespace ntt {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kBatchEntries = 512;
+constexpr size_t kBatchesWaiting = 16;
+
+struct Batch {
+    std::vector<InodeEntry> inodes;  // each before its first name
+    std::vector<NameEntry> names;
+    std::vector<Finding> findings;
+
+    size_t size() const { return inodes.size() + names.size() + findings.size(); }
+};
+
+// From the thread that lists to the thread that inserts; bounded.
+class BatchQueue final : public EntrySink {
+public:
+    // --- listing side ---
+    Result<void> add_inode(InodeEntry inode) override {
+        batch_.inodes.push_back(std::move(inode));
+        return pass_on_if_full();
+    }
+    Result<void> add_name(NameEntry name) override {
+        batch_.names.push_back(std::move(name));
+        return pass_on_if_full();
+    }
+    void add(Finding finding) override { batch_.findings.push_back(std::move(finding)); }
+
+    void finish(Result<void> listing) {
+        const std::lock_guard lock(mutex_);
+        waiting_.push_back(std::exchange(batch_, {}));
+        listing_ = std::move(listing);
+        filled_.notify_one();
+    }
+
+    // --- inserting side ---
+    // The next batch; nullopt at the end.
+    std::optional<Batch> take() {
+        std::unique_lock lock(mutex_);
+        filled_.wait(lock, [&] { return !waiting_.empty() || listing_.has_value(); });
+        if (waiting_.empty()) return std::nullopt;
+        Batch batch = std::move(waiting_.front());
+        waiting_.pop_front();
+        room_.notify_one();
+        return batch;
+    }
+    // The inserter gives up: the listing stops at its next entry.
+    void abandon() {
+        const std::lock_guard lock(mutex_);
+        abandoned_ = true;
+        room_.notify_one();
+    }
+    // After take() returned nullopt: how the listing ended.
+    Result<void> listing() const { return *listing_; }
+
+private:
+    Result<void> pass_on_if_full() {
+        if (batch_.size() < kBatchEntries) return {};
+        std::unique_lock lock(mutex_);
+        room_.wait(lock, [&] { return waiting_.size() < kBatchesWaiting || abandoned_; });
+        if (abandoned_) return make_error(ErrorCode::cancelled, "the listing is no longer wanted");
+        waiting_.push_back(std::exchange(batch_, {}));
+        filled_.notify_one();
+        return {};
+    }
+
+    Batch batch_;
+    std::mutex mutex_;
+    std::condition_variable filled_, room_;
+    std::deque<Batch> waiting_;
+    std::optional<Result<void>> listing_;
+    bool abandoned_ = false;
+};
+
+std::optional<uint64_t> first_data_offset(const std::vector<Extent>& extents) {
+    for (const Extent& extent : extents)
+        if (extent.kind != ExtentKind::hole) return extent.image_offset;
+    return std::nullopt;
+}
+
+std::vector<MissingRow> rows_of(const std::vector<MissingRange>& missing) {
+    std::vector<MissingRow> out;
+    out.reserve(missing.size());
+    for (const MissingRange& range : missing) out.push_back({range.file_offset, range.length, range.image_offset, range.cause});
+    return out;
+}
+
+// Causes that the filesystem's structures show; the rescue map and the image's length have no say in them.
+bool is_structural(Cause cause) {
+    switch (cause) {
+        case Cause::BEYOND_EOF:
+        case Cause::BAD_SECTOR:
+        case Cause::NOT_TRIED:
+        case Cause::NOT_TRIMMED:
+        case Cause::NOT_SCRAPED: return false;
+        default: return true;
+    }
+}
+
+bool is_fat_chain(Cause cause) {
+    return cause == Cause::FAT_CHAIN_SHORT || cause == Cause::FAT_CHAIN_LOOP || cause == Cause::FAT_CHAIN_INVALID;
+}
+
+// Puts what the listing finds into the catalog.
+class Inserter {
+public:
+    Inserter(const EnumerationTarget& target, const Volume& volume, const DamageMap& damage, const ExcludePatterns& exclude)
+        : target_(target), volume_(volume), damage_(damage), exclude_(exclude), sharing_forbidden_(volume.fs_type == "fat") {}
+
+    Result<void> insert(Batch batch) {
+        for (InodeEntry& inode : batch.inodes) TRY(insert(std::move(inode)));
+        for (NameEntry& name : batch.names) TRY(insert(std::move(name)));
+        for (Finding& finding : batch.findings) TRY(insert(std::move(finding)));
+        return {};
+    }
+
+    Result<void> insert(Finding finding) {
+        finding.volume = volume_.number;
+        if (finding.code == "directory_unreadable" || finding.code == "directory_on_missing_sectors") ++counts_.unreadable_directories;
+        if (finding.code == "duplicate_entry") ++counts_.doubled_names;
+        if (finding.code == "fat_chain_long" && finding.ino) too_long_.insert(*finding.ino);
+        return target_.catalog.add_finding(target_.medium, finding, target_.now);
+    }
+
+    // After the last entry: what only the whole volume shows.
+    Result<void> judge_sharing() {
+        if (claims_.empty()) return {};
+        for (SectorClaim& claim : claims_) claim.fits = claim.fits && !too_long_.contains(claim.ino);
+        for (const CrossLink& link : find_cross_links(std::move(claims_))) TRY(apply(link));
+        return {};
+    }
+
+    const EnumerationCounts& counts() const { return counts_; }
+
+private:
+    Result<void> insert(InodeEntry inode) {
+        ++counts_.inodes;
+        InodeRow row = row_of(inode);
+        if (inode.fs_type != 'f') {
+            row.status = Status::nonfile;
+            row.copied = true;
+            row.claimed_by = "NON_FILE";
+            row.processed_at = target_.now;
+            if (inode.fs_type == 'd') TRY(check_directory(inode));
+            return target_.catalog.add_inode(target_.medium, row, {});
+        }
+        const Verdict verdict = damage_.judge(inode, volume_.range());
+        const std::vector<MissingRow> missing = rows_of(verdict.missing);
+        if (!verdict.clean()) {
+            note_cause(*verdict.cause);
+            row.cause = verdict.cause;
+            row.missing_bytes = verdict.missing_bytes;
+            row.evidence = verdict.evidence;
+            if (nothing_readable(inode, verdict)) TRY(give_up(row));
+        }
+        if (sharing_forbidden_ && !inode.extents.empty())
+            claims_.push_back({inode.ino, std::move(inode.extents), inode.faults.empty()});
+        return target_.catalog.add_inode(target_.medium, row, missing);
+    }
+
+    Result<void> insert(NameEntry name) {
+        ++counts_.names;
+        PathRow row;
+        row.volume = volume_.number;
+        row.entry = ++entry_;
+        row.ino = name.ino;
+        if (!exclude_.empty() && exclude_.matches(name.path)) row.exclude_reason = "pattern_match";
+        row.path = std::move(name.path);
+        if (!name.short_name.empty()) row.short_name = std::move(name.short_name);
+        return target_.catalog.add_path(target_.medium, row);
+    }
+
+    InodeRow row_of(const InodeEntry& inode) const {
+        InodeRow row;
+        row.volume = volume_.number;
+        row.ino = inode.ino;
+        row.image_id = target_.image_id;
+        row.fs_type = inode.fs_type;
+        row.fs_ino = inode.fs_ino;
+        row.stream = inode.stream;
+        row.allocated = inode.allocated;
+        row.nlink = inode.nlink;
+        row.size = inode.size;
+        row.mtime = inode.mtime;
+        row.atime = inode.atime;
+        row.ctime = inode.ctime;
+        row.crtime = inode.crtime;
+        row.mtime_ns = inode.mtime_ns;
+        row.mode = inode.mode;
+        row.uid = inode.uid;
+        row.gid = inode.gid;
+        row.attributes = inode.attributes;
+        row.target = inode.target;
+        row.access = static_cast<int>(inode.access);
+        row.first_offset = first_data_offset(inode.extents);
+        row.extents = encode_extents(inode.extents);
+        return row;
+    }
+
+    // Nothing of the content can be read: decided now, without a trial.
+    Result<void> give_up(InodeRow& row) {
+        row.status = Status::unreadable;
+        row.copied = true;
+        row.claimed_by = claimed_by_of(*row.cause);
+        row.processed_at = target_.now;
+        CopyOutcome outcome;
+        outcome.volume = row.volume;
+        outcome.ino = row.ino;
+        outcome.cause = row.cause;
+        const EventRow event = skip_event(target_.medium_hash, outcome, target_.worker_id, target_.now);
+        return target_.catalog.add_events(std::span(&event, 1));
+    }
+
+    // A directory that lies on sectors which were not read: its zero-filled part looks like an empty one.
+    Result<void> check_directory(const InodeEntry& inode) {
+        for (const Extent& extent : inode.extents) {
+            if (extent.kind != ExtentKind::data) continue;
+            const std::vector<MissingRange> missing = damage_.missing_in({extent.image_offset, extent.length});
+            if (missing.empty()) continue;
+            Finding finding;
+            finding.code = "directory_on_missing_sectors";
+            finding.message = "a directory lies on sectors that were not read: files may be missing here";
+            finding.ino = inode.ino;
+            finding.evidence = json{{"image_offset", *missing.front().image_offset}, {"length", missing.front().length},
+                                    {"cause", to_string(missing.front().cause)}}.dump();
+            return insert(std::move(finding));
+        }
+        return {};
+    }
+
+    Result<void> apply(const CrossLink& link) {
+        Finding finding;
+        finding.code = "cross_link";
+        finding.ino = link.ino;
+        finding.message = link.keeps ? "other files claim some of this file's clusters; its own chain fits" : "other files claim some of this file's clusters";
+        json evidence = {{"others", link.others}, {"shared", json::array()}};
+        for (const Extent& extent : link.shared)
+            if (evidence["shared"].size() < 64)
+                evidence["shared"].push_back({{"file_offset", extent.file_offset}, {"image_offset", extent.image_offset}, {"length", extent.length}});
+        finding.evidence = evidence.dump();
+        TRY(insert(finding));
+        if (link.keeps) return {};
+
+        TRY_ASSIGN(const std::optional<InodeRow> row, target_.catalog.inode(target_.medium_hash, volume_.number, link.ino));
+        NTT_CHECK(row.has_value(), "a cross-linked inode that was not inserted");
+        TRY_ASSIGN(const std::vector<MissingRow> before, target_.catalog.missing_ranges(target_.medium_hash, volume_.number, link.ino));
+        InodeEntry inode;
+        inode.size = row->size;
+        inode.access = ContentAccess::extents;
+        TRY_ASSIGN(inode.extents, decode_extents(row->extents));
+        for (const MissingRow& range : before)
+            if (is_structural(range.cause)) inode.faults.push_back({range.cause, range.file_offset, range.length, "{}"});
+        for (const Extent& extent : link.shared) inode.faults.push_back({Cause::CROSS_LINK, extent.file_offset, extent.length, finding.evidence});
+        std::sort(inode.faults.begin(), inode.faults.end(), [](const ContentFault& a, const ContentFault& b) { return a.file_offset < b.file_offset; });
+        const Verdict verdict = damage_.judge(inode, volume_.range());
+        return target_.catalog.set_verdict(target_.medium, volume_.number, link.ino, verdict.cause, verdict.missing_bytes, verdict.evidence,
+                                           rows_of(verdict.missing), Catalog::Requeue::yes);
+    }
+
+    void note_cause(Cause cause) {
+        if (cause == Cause::BEYOND_EOF) ++counts_.beyond_eof;
+        if (is_fat_chain(cause)) ++counts_.fat_errors;
+    }
+
+    const EnumerationTarget& target_;
+    const Volume& volume_;
+    const DamageMap& damage_;
+    const ExcludePatterns& exclude_;
+    const bool sharing_forbidden_;  // a cluster of a FAT volume has one owner
+    int64_t entry_ = 0;
+    std::vector<SectorClaim> claims_;
+    std::set<int64_t> too_long_;
+    EnumerationCounts counts_;
+};
+
+// Joins the listing thread on every way out.
+class ListingThread {
+public:
+    ListingThread(BatchQueue& queue, FsReader& reader, const CancelToken& cancel)
+        : queue_(queue), thread_([&queue, &reader, &cancel] { queue.finish(reader.list(queue, cancel)); }) {}
+    ~ListingThread() {
+        if (!thread_.joinable()) return;
+        queue_.abandon();
+        thread_.join();
+    }
+    void join() { thread_.join(); }
+    ListingThread(const ListingThread&) = delete;
+    ListingThread& operator=(const ListingThread&) = delete;
+
+private:
+    BatchQueue& queue_;
+    std::thread thread_;
+};
+
+Outcome outcome_of_listing(const Volume& volume, const EnumerationCounts& counts) {
+    if (volume.outcome == Outcome::truncated) return Outcome::truncated;
+    return counts.unreadable_directories > 0 ? Outcome::partial : Outcome::read;
+}
+
+}  // namespace
+
+Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const ByteSource& source, const Volume& volume,
+                                          const DamageMap& damage, const ReaderOptions& options, const ExcludePatterns& exclude,
+                                          const CancelToken& cancel) {
+    EnumeratedVolume out{volume, {}};
+    if (!volume.readable) return out;
+    Inserter inserter(target, volume, damage, exclude);
+    BatchQueue queue;
+    Result<std::unique_ptr<FsReader>> opened = open_reader(source, volume, options, queue);
+    if (!opened.ok()) {
+        Finding finding;
+        finding.code = "filesystem_unreadable";
+        finding.message = fmt::format("the {} filesystem cannot be opened: {}", volume.view, opened.error().text());
+        TRY(inserter.insert(std::move(finding)));
+        out.volume.outcome = Outcome::failed;
+        return out;
+    }
+    FsReader& reader = **opened;
+    {
+        ListingThread listing(queue, reader, cancel);
+        while (std::optional<Batch> batch = queue.take()) {
+            TRY(inserter.insert(std::move(*batch)));
+            kill_point("enumerate.batch");
+        }
+        listing.join();
+        TRY(cancel.check());
+        if (Result<void> ended = queue.listing(); !ended.ok()) {
+            if (ended.error().code == ErrorCode::source_changed) return std::move(ended).take_error();
+            Finding finding;
+            finding.code = "directory_unreadable";
+            finding.message = "the listing ended early, files may be missing here: " + ended.error().text();
+            TRY(inserter.insert(std::move(finding)));
+        }
+    }
+    TRY(inserter.judge_sharing());
+    out.counts = inserter.counts();
+    out.volume.outcome = outcome_of_listing(volume, out.counts);
+    json detail = json::parse(volume.detail, nullptr, false);
+    if (!detail.is_object()) detail = json::object();
+    const json seen = json::parse(reader.detail(), nullptr, false);
+    if (seen.is_object()) detail.update(seen);
+    if (out.counts.unreadable_directories > 0) detail["unreadable_directories"] = out.counts.unreadable_directories;
+    out.volume.detail = detail.dump(-1, ' ', false, json::error_handler_t::replace);
+    return out;
+}
+
+Result<uint64_t> renew_verdicts(const EnumerationTarget& target, const std::vector<VolumeRow>& volumes, const DamageMap& damage) {
+    struct Change {
+        int volume;
+        int64_t ino;
+        Verdict verdict;
+    };
+    std::map<int, ByteRange> places;
+    for (const VolumeRow& volume : volumes) places[volume.volume] = {volume.offset_bytes, volume.size_bytes};
+    std::vector<Change> changes;
+    TRY(target.catalog.for_each_inode(target.medium, std::nullopt, [&](const InodeRow& row) -> Result<void> {
+        if (row.fs_type != 'f') return {};
+        if (row.copied && row.status == Status::excluded) return {};
+        InodeEntry inode;
+        inode.size = row.size;
+        inode.access = static_cast<ContentAccess>(row.access);
+        TRY_ASSIGN(inode.extents, decode_extents(row.extents));
+        std::vector<MissingRow> before;
+        if (row.cause) {
+            TRY_ASSIGN(before, target.catalog.missing_ranges(target.medium_hash, row.volume, row.ino));
+            for (const MissingRow& range : before)
+                if (is_structural(range.cause)) inode.faults.push_back({range.cause, range.file_offset, range.length, "{}"});
+        }
+        Verdict verdict = damage.judge(inode, places[row.volume]);
+        if (rows_of(verdict.missing) != before) changes.push_back({row.volume, row.ino, std::move(verdict)});
+        return {};
+    }));
+    for (const Change& change : changes) {
+        const std::optional<std::string> evidence = change.verdict.clean() ? std::nullopt : std::optional(change.verdict.evidence);
+        TRY(target.catalog.set_verdict(target.medium, change.volume, change.ino, change.verdict.cause, change.verdict.missing_bytes, evidence,
+                                       rows_of(change.verdict.missing), Catalog::Requeue::yes));
+    }
+    return changes.size();
+}
+
+}  // namespace ntt

@@ -1,0 +1,49 @@
+// Lists a volume into the catalog, with a verdict on every file.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "base/cancel.h"
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "diagnose/verdict.h"
+#include "fs/fs_reader.h"
+#include "ingest/exclude.h"
+#include "volume/volume.h"
+
+namespace ntt {
+
+struct EnumerationCounts {
+    uint64_t inodes = 0, names = 0;
+    uint64_t unreadable_directories = 0;  // "files may be missing here"
+    uint64_t beyond_eof = 0;              // files with that cause
+    uint64_t fat_errors = 0;              // files with a FAT_CHAIN_* cause
+    uint64_t doubled_names = 0;
+};
+
+struct EnumerationTarget {
+    Catalog& catalog;   // inside a transaction
+    MediumKey medium;
+    std::string medium_hash;
+    int64_t image_id = 0;
+    std::string worker_id;
+    std::string now;    // timestamp of rows made
+};
+
+// Reads the tree in a thread of its own while this one judges and inserts. Rows of the volume so far are an error of
+// the caller. Damage stands in the catalog as findings and verdicts; the returned Volume has its outcome and detail.
+// An Error is the catalog's, a cancellation, or the host's (the image could not be read).
+struct EnumeratedVolume {
+    Volume volume;
+    EnumerationCounts counts;
+};
+Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const ByteSource& source, const Volume& volume,
+                                          const DamageMap& damage, const ReaderOptions& options, const ExcludePatterns& exclude,
+                                          const CancelToken& cancel);
+
+// Makes the verdicts of all files anew, for a map that changed. What the filesystem's own structures showed stays. A
+// file whose verdict is another than before goes back into the queue. Returns how many did.
+Result<uint64_t> renew_verdicts(const EnumerationTarget& target, const std::vector<VolumeRow>& volumes, const DamageMap& damage);
+
+}  // namespace ntt

@@ -1,0 +1,44 @@
+// Which medium an image is: its name, its digest, its rescue map.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/cancel.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "image/byte_source.h"
+#include "image/rescue_map.h"
+#include "os/env.h"
+
+namespace ntt {
+
+// An image with all that stands beside it, opened for one run.
+struct OpenedImage {
+    std::string path;       // absolute, symlinks resolved
+    std::unique_ptr<ByteSource> source;
+    std::optional<std::string> map_path;
+    std::optional<RescueMap> map;
+    // "image-<device>-<inode>" of the first part: the same file under two names has one lock.
+    std::string lock_name;
+};
+
+// Opens the image and its map. `map_path`: the operator's choice; nullopt looks beside the image.
+Result<OpenedImage> open_medium_image(Env& env, const std::string& path, const std::optional<std::string>& map_path);
+
+// The medium hash that needs no reading: `given`, or the file's stem if that is 32 to 64 lowercase hexadecimal digits.
+struct NamedHash {
+    std::string medium_hash;
+    std::string method;  // given file_name
+};
+Result<std::optional<NamedHash>> named_hash(const std::optional<std::string>& given, const std::string& path);
+
+// BLAKE3 of every byte of the decoded image, never of a sample. Stops with cancelled.
+Result<BlobId> digest_of(const ByteSource& source, const CancelToken& cancel);
+
+// The first 32 digits of a whole image's digest.
+std::string medium_hash_of(const BlobId& digest);
+
+}  // namespace ntt

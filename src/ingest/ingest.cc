@@ -1,0 +1,362 @@
+#include "ingest/ingest.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <future>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/kill_point.h"
+#include "diagnose/verdict.h"
+#include "ingest/conclude.h"
+#include "ingest/enumerate.h"
+#include "ingest/identify.h"
+#include "volume/volume.h"
+
+namespace ntt {
+namespace {
+
+// Above this size the digest is taken while the listing runs, not before it.
+constexpr uint64_t kOverlapBytes = uint64_t{64} << 20;
+
+struct FindingList final : FindingSink {
+    std::vector<Finding> findings;
+    void add(Finding finding) override { findings.push_back(std::move(finding)); }
+};
+
+VolumeRow row_of(const std::string& medium_hash, int64_t image_id, const Volume& volume) {
+    VolumeRow row;
+    row.medium_hash = medium_hash;
+    row.volume = volume.number;
+    row.image_id = image_id;
+    row.offset_bytes = volume.offset_bytes;
+    row.size_bytes = volume.size_bytes;
+    row.view = volume.view;
+    row.role = to_string(volume.role);
+    row.fs_type = volume.fs_type;
+    row.label = volume.label;
+    row.uuid = volume.uuid;
+    row.outcome = to_string(volume.outcome);
+    row.detail = volume.detail;
+    return row;
+}
+
+// What copying needs to know of a volume that an earlier run detected.
+Volume volume_of(const VolumeRow& row) {
+    Volume volume;
+    volume.number = row.volume;
+    volume.offset_bytes = row.offset_bytes;
+    volume.size_bytes = row.size_bytes;
+    volume.view = row.view;
+    volume.fs_type = row.fs_type;
+    volume.label = row.label;
+    volume.uuid = row.uuid;
+    volume.readable = true;
+    volume.role = Role::filesystem;
+    volume.detail = row.detail;
+    return volume;
+}
+
+std::string placeholder_hash(const std::string& path, int64_t now_us) { return blake3_of(as_bytes(fmt::format("{}\n{}", now_us, path))).hex(); }
+
+// One image on its way into the store. The public functions below name its stages.
+class Run {
+public:
+    Run(const IngestContext& context, const IngestOptions& options, std::string source) : context_(context), options_(options) {
+        report_.source = std::move(source);
+    }
+
+    ~Run() { digest_unwanted_.cancel(); }  // the future waits for its thread
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
+
+    // --- stages, in order ---
+    Result<void> open();
+    Result<void> identify();
+    Result<void> enumerate();  // a medium that is new
+    Result<void> renew();      // a medium that is known: same image, perhaps another map
+    Result<void> copy();
+    Result<IngestReport> conclude();
+
+    bool known() const { return medium_.has_value(); }
+
+private:
+    Result<BlobId> digest();
+    Result<void> lock_medium(const std::string& medium_hash);
+    Result<void> refuse_if_changed(const BlobId& digest);
+    Result<std::optional<MediumRow>> medium_at_this_path();
+    bool boot_sector_lost() const;
+
+    const IngestContext& context_;
+    const IngestOptions& options_;
+    IngestReport report_;
+    OpenedImage image_;
+    FindingList map_findings_;
+    std::optional<FileLock> image_lock_, medium_lock_;
+    std::optional<NamedHash> named_;
+    std::optional<BlobId> digest_;
+    CancelToken digest_unwanted_;
+    std::future<Result<BlobId>> digest_running_;  // set while the digest is taken beside the listing
+    std::optional<MediumRow> medium_;             // as the catalog has it; set once it is known or enumerated
+    std::optional<ImageRow> image_row_;
+    std::vector<Volume> volumes_;
+};
+
+Result<void> Run::open() {
+    TRY_ASSIGN(image_, open_medium_image(context_.env, report_.source, options_.map_path));
+    if (image_.map) image_.map->fit_to(image_.source->size_bytes(), map_findings_);
+    TRY_ASSIGN(image_lock_, context_.catalog.lock(image_.lock_name));
+    return {};
+}
+
+Result<void> Run::identify() {
+    TRY_ASSIGN(named_, named_hash(options_.medium_hash, image_.path));
+    if (named_) {
+        TRY(lock_medium(named_->medium_hash));
+        TRY_ASSIGN(medium_, context_.catalog.medium(named_->medium_hash));
+    }
+    TRY_ASSIGN(const std::optional<MediumRow> at_path, medium_at_this_path());
+    TRY_ASSIGN(const bool size_is_known, context_.catalog.has_image_of_size(image_.source->size_bytes()));
+    const bool surely_new = !medium_ && !at_path && !size_is_known;
+    if (surely_new && image_.source->size_bytes() > kOverlapBytes) {
+        digest_running_ = std::async(std::launch::async, [this] { return digest_of(*image_.source, digest_unwanted_); });
+        return {};
+    }
+    TRY_ASSIGN(const BlobId now, digest());
+    if (!named_) {
+        named_ = NamedHash{medium_hash_of(now), "image_blake3"};
+        TRY(lock_medium(named_->medium_hash));
+        TRY_ASSIGN(medium_, context_.catalog.medium(named_->medium_hash));
+    }
+    if (!medium_ && !options_.medium_hash && at_path) {
+        TRY_ASSIGN(const std::vector<ImageRow> images, context_.catalog.images(at_path->medium_hash));
+        return make_error(ErrorCode::source_changed,
+                          fmt::format("{} changed since it was enumerated as medium {}: its digest was {} and is {}, its size was {} and is {} bytes",
+                                      image_.path, at_path->medium_hash, images.empty() ? "unknown" : images.back().digest, now.hex(),
+                                      at_path->size_bytes, image_.source->size_bytes()),
+                          "nothing was touched; if this is another medium, give it a file name or a --medium-hash of its own");
+    }
+    return medium_ ? refuse_if_changed(now) : Result<void>();
+}
+
+Result<BlobId> Run::digest() {
+    if (!digest_) {
+        if (digest_running_.valid()) {
+            while (digest_running_.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready)
+                if (context_.cancel.cancelled()) digest_unwanted_.cancel();
+            TRY_ASSIGN(digest_, digest_running_.get());
+        } else {
+            TRY_ASSIGN(digest_, digest_of(*image_.source, context_.cancel));
+        }
+        TRY(image_.source->check_unchanged(context_.env));
+    }
+    return *digest_;
+}
+
+Result<void> Run::lock_medium(const std::string& medium_hash) {
+    TRY_ASSIGN(medium_lock_, context_.catalog.lock("medium-" + medium_hash));
+    return {};
+}
+
+// The newest medium whose image lies at this path and was named by its content.
+Result<std::optional<MediumRow>> Run::medium_at_this_path() {
+    std::optional<MediumRow> out;
+    TRY_ASSIGN(std::vector<MediumRow> media, context_.catalog.media());
+    for (MediumRow& row : media)
+        if (row.image_path == image_.path && row.hash_method == "image_blake3") out = std::move(row);
+    return out;
+}
+
+Result<void> Run::refuse_if_changed(const BlobId& now) {
+    TRY_ASSIGN(const std::vector<ImageRow> images, context_.catalog.images(medium_->medium_hash));
+    const auto same = std::find_if(images.rbegin(), images.rend(), [&](const ImageRow& row) { return row.digest == now.hex(); });
+    if (same == images.rend()) {
+        const ImageRow& last = images.back();
+        return make_error(ErrorCode::source_changed,
+                          fmt::format("{} is not the image that medium {} was enumerated from ({}): its digest was {} and is {}, its size was {} and is {} bytes",
+                                      image_.path, medium_->medium_hash, last.path, last.digest, now.hex(), last.size_bytes, image_.source->size_bytes()),
+                          "nothing was touched; a better image of a known medium cannot be merged yet, another medium needs another --medium-hash");
+    }
+    image_row_ = *same;
+    return {};
+}
+
+bool Run::boot_sector_lost() const {
+    if (!image_.map) return false;
+    const MapBlock& first = image_.map->blocks().front();
+    return first.range.offset == 0 && first.status != BlockStatus::finished;
+}
+
+Result<void> Run::enumerate() {
+    const std::string now = iso8601_utc(context_.clock.wall_us());
+    const RescueMap* map = image_.map ? &*image_.map : nullptr;
+    const DamageMap damage(image_.source->size_bytes(), map, image_.source->damaged_ranges());
+
+    TRY_ASSIGN(const std::unique_ptr<CatalogTransaction> transaction, context_.catalog.begin());
+    MediumRow medium;
+    medium.medium_hash = named_ ? named_->medium_hash : placeholder_hash(image_.path, context_.clock.wall_us());
+    medium.hash_method = named_ ? named_->method : "image_blake3";
+    medium.medium_human = options_.name ? *options_.name : std::filesystem::path(report_.source).filename().string();
+    medium.image_path = image_.path;
+    medium.map_path = image_.map_path;
+    medium.size_bytes = image_.source->size_bytes();
+    medium.added_at = now;
+    TRY_ASSIGN(const MediumKey key, context_.catalog.add_medium(medium));
+    ImageRow image;
+    image.medium_hash = medium.medium_hash;
+    image.path = image_.path;
+    image.format = image_.source->format();
+    image.size_bytes = medium.size_bytes;
+    image.digest = digest_ ? digest_->hex() : std::string(64, '0');
+    image.map_path = image_.map_path;
+    if (map != nullptr) image.map_digest = map->digest();
+    image.added_at = now;
+    TRY_ASSIGN(image.image_id, context_.catalog.add_image(image));
+
+    FindingList detection_findings;
+    TRY_ASSIGN(Detection detection, detect_volumes(*image_.source, detection_findings));
+    for (const FindingList* list : {&map_findings_, &detection_findings})
+        for (const Finding& finding : list->findings) TRY(context_.catalog.add_finding(key, finding, now));
+
+    const EnumerationTarget target{context_.catalog, key, medium.medium_hash, image.image_id, options_.copy.worker_id, now};
+    EnumerationCounts counts;
+    uint64_t declared_end = 0;
+    for (const Volume& volume : detection.volumes) {
+        TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, volume)));
+        TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, options_.reader, options_.exclude, context_.cancel));
+        TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, listed.volume)));
+        counts.inodes += listed.counts.inodes;
+        counts.names += listed.counts.names;
+        counts.unreadable_directories += listed.counts.unreadable_directories;
+        counts.beyond_eof += listed.counts.beyond_eof;
+        counts.fat_errors += listed.counts.fat_errors;
+        counts.doubled_names += listed.counts.doubled_names;
+        if (volume.readable) declared_end = std::max(declared_end, volume.range().end());
+        volumes_.push_back(std::move(listed.volume));
+    }
+    TRY(context_.catalog.mark_excluded(key));
+
+    const Health health = health_of_image(medium.size_bytes, map, declared_end);
+    TRY_ASSIGN(const BlobId digest_now, digest());
+    if (!named_) {
+        named_ = NamedHash{medium_hash_of(digest_now), "image_blake3"};
+        TRY(lock_medium(named_->medium_hash));
+        TRY(context_.catalog.rename_medium(key, named_->medium_hash));
+        medium.medium_hash = named_->medium_hash;
+    }
+    image.medium_hash = medium.medium_hash;
+    image.digest = digest_now.hex();
+    image.rescued_bytes = health.rescued_bytes;
+    TRY(context_.catalog.update_image(image));
+    medium.health = health.word;
+    medium.rescued_bytes = health.rescued_bytes;
+    const bool nothing_found = std::none_of(volumes_.begin(), volumes_.end(), [](const Volume& v) { return v.readable; });
+    medium.problems = problems_of(std::nullopt, counts, nothing_found && boot_sector_lost());
+    medium.enum_done = iso8601_utc(context_.clock.wall_us());
+    TRY(context_.catalog.update_medium(medium));
+    kill_point("enumerate.before_commit");
+    TRY(transaction->commit());
+    kill_point("enumerate.committed");
+    medium_ = std::move(medium);
+    image_row_ = std::move(image);
+    return {};
+}
+
+Result<void> Run::renew() {
+    report_.known_before = true;
+    TRY_ASSIGN(const std::vector<VolumeRow> rows, context_.catalog.volumes(medium_->medium_hash));
+    for (const VolumeRow& row : rows) volumes_.push_back(volume_of(row));
+
+    const std::optional<std::string> map_digest = image_.map ? std::optional(image_.map->digest()) : std::nullopt;
+    if (map_digest == image_row_->map_digest) return {};
+    // Damage that was seen does not go away because the map did.
+    if (!map_digest)
+        return make_error(ErrorCode::source_changed,
+                          fmt::format("the rescue map of {} is gone: it was {}", image_.path, image_row_->map_path.value_or("unknown")),
+                          "nothing was touched; put the map back beside the image, or name it with --map");
+
+    TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
+    const DamageMap damage(image_.source->size_bytes(), &*image_.map, image_.source->damaged_ranges());
+    const std::string now = iso8601_utc(context_.clock.wall_us());
+    const EnumerationTarget target{context_.catalog, key, medium_->medium_hash, image_row_->image_id, options_.copy.worker_id, now};
+    uint64_t declared_end = 0;
+    for (const VolumeRow& row : rows) declared_end = std::max(declared_end, row.offset_bytes + row.size_bytes);
+    const Health health = health_of_image(image_.source->size_bytes(), &*image_.map, declared_end);
+
+    TRY_ASSIGN(const std::unique_ptr<CatalogTransaction> transaction, context_.catalog.begin());
+    TRY_ASSIGN(const uint64_t changed, renew_verdicts(target, rows, damage));
+    Finding finding;
+    finding.code = "map_changed";
+    finding.message = fmt::format("the rescue map changed since the last run: {} files have a new verdict", changed);
+    TRY(context_.catalog.add_finding(key, finding, now));
+    for (const Finding& about_map : map_findings_.findings) TRY(context_.catalog.add_finding(key, about_map, now));
+    image_row_->map_path = medium_->map_path = image_.map_path;
+    image_row_->map_digest = map_digest;
+    image_row_->rescued_bytes = medium_->rescued_bytes = health.rescued_bytes;
+    medium_->health = health.word;
+    medium_->copy_done.reset();
+    TRY(context_.catalog.update_image(*image_row_));
+    TRY(context_.catalog.update_medium(*medium_));
+    return transaction->commit();
+}
+
+Result<void> Run::copy() {
+    report_.medium_hash = medium_->medium_hash;
+    report_.medium_human = medium_->medium_human;
+    if (options_.goal == IngestGoal::enumerate) return {};
+    NTT_CHECK(context_.store != nullptr, "copying without a store");
+    TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
+    TRY(context_.catalog.give_up_on_errors(key, options_.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
+    const CopyJob job{*image_.source, volumes_,          options_.reader, *context_.store, context_.catalog,
+                      key,            medium_->medium_hash, context_.clock, context_.cancel, context_.progress};
+    TRY_ASSIGN(report_.copy, copy_pending(job, options_.copy));
+    // A blob that was read from a changing image is still what its name says; that the run is not the image's is an error.
+    TRY(image_.source->check_unchanged(context_.env));
+    return {};
+}
+
+Result<IngestReport> Run::conclude() {
+    TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
+    TRY_ASSIGN(report_.totals, checked_totals(context_.catalog, key));
+    TRY_ASSIGN(const std::vector<VolumeRow> rows, context_.catalog.volumes(medium_->medium_hash));
+    report_.volumes = rows.size();
+    report_.health = medium_->health;
+    report_.exit = report_.copy.interrupted ? 130 : exit_code_of(report_.totals, rows);
+    if (options_.goal == IngestGoal::copy && (report_.copy.files > 0 || !medium_->copy_done)) {
+        TRY(context_.catalog.rebuild_problem_events(medium_->medium_hash));
+        if (report_.totals.pending == 0 && !medium_->copy_done) {
+            TRY_ASSIGN(std::optional<MediumRow> row, context_.catalog.medium(medium_->medium_hash));
+            row->copy_done = iso8601_utc(context_.clock.wall_us());
+            TRY(context_.catalog.update_medium(*row));
+        }
+    }
+    return report_;
+}
+
+}  // namespace
+
+Result<IngestReport> ingest_image(const IngestContext& context, const std::string& path, const IngestOptions& options) {
+    Run run(context, options, path);
+    TRY(run.open());
+    TRY(run.identify());
+    if (run.known()) {
+        TRY(run.renew());
+    } else {
+        TRY(run.enumerate());
+    }
+    TRY(run.copy());
+    return run.conclude();
+}
+
+Result<IngestReport> copy_medium(const IngestContext& context, const std::string& medium_hash, const IngestOptions& options) {
+    TRY_ASSIGN(const MediumRow medium, context.catalog.resolve_medium(medium_hash));
+    IngestOptions of_this_medium = options;
+    of_this_medium.medium_hash = medium.medium_hash;
+    if (!of_this_medium.map_path) of_this_medium.map_path = medium.map_path;
+    return ingest_image(context, medium.image_path, of_this_medium);
+}
+
+}  // namespace ntt

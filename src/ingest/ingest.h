@@ -1,0 +1,66 @@
+// From an image file to rows and blobs: identify, detect, enumerate with verdicts, copy, conclude.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "copy/copier.h"
+#include "copy/progress.h"
+#include "ingest/exclude.h"
+#include "os/env.h"
+#include "store/store.h"
+
+namespace ntt {
+
+// How far a run goes.
+enum class IngestGoal : uint8_t {
+    copy,       // everything
+    enumerate,  // up to and including the verdicts
+};
+
+struct IngestOptions {
+    std::optional<std::string> name;         // the operator's label; default: the file's name
+    std::optional<std::string> medium_hash;  // given by the operator; checked
+    std::optional<std::string> map_path;     // default: found beside the image
+    IngestGoal goal = IngestGoal::copy;
+    ReaderOptions reader;
+    CopyOptions copy;
+    int startup_error_limit = 5;             // recorded failures after which a pending inode is given up at start
+    ExcludePatterns exclude;
+};
+
+// What a run works with; all of it outlives the run.
+struct IngestContext {
+    Env& env;
+    const Clock& clock;
+    Catalog& catalog;
+    Store* store;  // null when the goal is to enumerate
+    const CancelToken& cancel;
+    ProgressCounters& progress;
+};
+
+struct IngestReport {
+    std::string source;
+    std::string medium_hash;
+    std::string medium_human;
+    Totals totals;
+    CopyReport copy;
+    size_t volumes = 0;
+    std::string health;
+    bool known_before = false;  // the medium was enumerated by an earlier run
+    int exit = 0;               // the contract's: 0 3 4 130
+};
+
+// Ingests one image. Errors (exit 1, busy 75): the source cannot be opened or identified, is refused, or the store or
+// catalog fails. What is damaged in the image is no error: it stands in the catalog and in the report's totals.
+Result<IngestReport> ingest_image(const IngestContext& context, const std::string& path, const IngestOptions& options);
+
+// Continues copying a medium that is in the catalog, from the image it was enumerated from.
+Result<IngestReport> copy_medium(const IngestContext& context, const std::string& medium_hash, const IngestOptions& options);
+
+}  // namespace ntt
