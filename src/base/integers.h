@@ -1,6 +1,7 @@
 // Integers of on-disk structures: fixed byte order, no alignment, usable as struct fields laid over raw bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -9,25 +10,25 @@ namespace ntt {
 enum class ByteOrder { little, big };
 
 // sizeof is kSize, alignment is 1. Reading and writing go byte by byte; compilers make one load or store of it.
-template <typename T, ByteOrder kOrder, int kSize = static_cast<int>(sizeof(T))>
+template <typename T, ByteOrder kOrder, size_t kSize = sizeof(T)>
 class DiskInteger {
 public:
     DiskInteger() = default;
     DiskInteger(T value) { *this = value; }  // NOLINT(google-explicit-constructor)
 
     DiskInteger& operator=(T value) {
-        for (int i = 0; i < kSize; ++i) bytes_[place(i)] = static_cast<uint8_t>(value >> (8 * i));
+        for (size_t i = 0; i < kSize; ++i) bytes_[place(i)] = static_cast<uint8_t>(value >> (8 * i));
         return *this;
     }
     operator T() const {  // NOLINT(google-explicit-constructor)
         uint64_t value = 0;
-        for (int i = 0; i < kSize; ++i) value |= uint64_t{bytes_[place(i)]} << (8 * i);
+        for (size_t i = 0; i < kSize; ++i) value |= uint64_t{bytes_[place(i)]} << (8 * i);
         return static_cast<T>(value);
     }
 
 private:
     static_assert(std::is_unsigned_v<T>);
-    static constexpr int place(int i) { return kOrder == ByteOrder::little ? i : kSize - 1 - i; }
+    static constexpr size_t place(size_t i) { return kOrder == ByteOrder::little ? i : kSize - 1 - i; }
     uint8_t bytes_[kSize];
 };
 

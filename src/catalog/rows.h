@@ -62,6 +62,8 @@ struct MissingRow {
     Cause cause = Cause::BAD_SECTOR;
     bool operator==(const MissingRow&) const = default;
 };
+// Sorted, disjoint (an earlier range wins), and neighbours in file and image with one cause joined.
+std::vector<MissingRow> merged(std::vector<MissingRow> ranges);
 
 struct InodeRow {
     int volume = 0;

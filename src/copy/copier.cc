@@ -9,7 +9,6 @@
 #include <thread>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "base/hash.h"
 #include "base/kill_point.h"
@@ -336,7 +335,7 @@ private:
 class Copier {
 public:
     Copier(const CopyJob& job, const CopyOptions& options)
-        : job_(job), options_(options), group_files_(std::max<size_t>(1, job.store.max_group() / 2)),
+        : job_(job), options_(options), group_files_(files_of_a_group(job.store.max_group() / 2, options.group_files)),
           exchange_(group_files_ * 2, options.group_bytes * 2), readers_(job.source, job.volumes, job.reader_options) {}
 
     Result<CopyReport> run() {
@@ -366,6 +365,8 @@ public:
     }
 
 private:
+    static size_t files_of_a_group(size_t possible, size_t wanted) { return std::max<size_t>(1, wanted == 0 ? possible : std::min(wanted, possible)); }
+
     Result<void> feed_and_commit() {
         while (!exchange_.failed()) {
             TRY(feed());
@@ -471,7 +472,7 @@ private:
         TRY(job_.catalog.commit_outcomes(job_.medium, job_.store.id(), outcomes, events, now));
         kill_point("copy.committed");
         for (const EventRow& event : events)
-            spdlog::info("⏭️  SKIPPED ino={} reason={} retry={}", event.ino.value_or(0), reason_of(*event.cause), event.retry_count);
+            job_.log.debug("⏭️  SKIPPED ino={} reason={} retry={}", event.ino.value_or(0), reason_of(*event.cause), event.retry_count);
         exchange_.committed(staged_count, staged_bytes);
         return {};
     }

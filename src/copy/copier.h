@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <spdlog/logger.h>
+
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/result.h"
@@ -23,6 +25,7 @@ namespace ntt {
 struct CopyOptions {
     unsigned jobs = 2;                 // threads that read and hash; at least 1
     uint64_t limit = 0;                // files to copy in this run; 0 = all
+    size_t group_files = 0;            // contents committed together; 0 = as many as the store can hold open
     uint64_t group_bytes = uint64_t{256} << 20;  // a group is committed when it holds this much
     int64_t group_us = 5'000'000;      // or when its first file has waited this long
     unsigned read_attempts = 3;        // of one file, when this computer fails to read the image; then it stays pending
@@ -50,6 +53,7 @@ struct CopyJob {
     const Clock& clock;
     const CancelToken& cancel;
     ProgressCounters& progress;
+    spdlog::logger& log;
 };
 
 // Runs until nothing is pending that this run has not tried, the limit is reached, or `cancel` is set (the group in

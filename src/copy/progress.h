@@ -6,7 +6,7 @@
 
 namespace ntt {
 
-// All relaxed: they are for people, not for decisions.
+// For people, not for decisions. A total of 0 is not known.
 struct ProgressCounters {
     std::atomic<uint64_t> files_done{0}, bytes_done{0}, files_total{0}, bytes_total{0};
 };

@@ -26,32 +26,42 @@ class ByteSource {
 public:
     virtual ~ByteSource() = default;
 
-    virtual uint64_t size_bytes() const = 0;        // of the decoded image
+    virtual uint64_t size_bytes() const = 0;  // of the decoded image
     virtual uint32_t sector_size() const { return 512; }
-    virtual std::string_view format() const = 0;    // raw split_raw ewf vmdk vhd memory
+    virtual std::string_view format() const = 0;  // raw split_raw ewf vmdk vhd memory
     virtual const std::vector<ImagePart>& parts() const = 0;
 
     // Fills all of `out` from `offset`. Fails with
     //   invalid_argument  the range reaches beyond size_bytes() (callers clip first)
     //   source_changed    a part became shorter than it was when it was opened
-    //   io                this computer could not read a part (the error has the errno and the byte offset)
+    //   io                this computer could not read a part (the error has the errno and the byte offset in the part)
+    // What a container itself cannot decode (truncated, bad checksum) does not fail: it reads as zeros or as it stands,
+    // and damaged_ranges() has it from then on. The first such damage costs one reading of all parts, to be sure that it
+    // is not this computer that cannot read them.
     virtual Result<void> read(uint64_t offset, ByteSpan out) const = 0;
 
     // The open file and the place in it that hold [offset, offset+length) as it stands, for copy_file_range;
     // nullptr where the bytes are encoded or spread over parts.
     virtual const Fd* plain_file(ByteRange range, uint64_t* file_offset) const;
 
-    // Byte ranges of the decoded image that the container itself says are damaged (EWF chunk checksums), known so far.
+    // Byte ranges of the decoded image that the container itself says are damaged (EWF chunk checksums, parts that are
+    // cut off), sorted and merged. Known so far: only what was read was checked. Ask again after reading.
     virtual std::vector<ByteRange> damaged_ranges() const { return {}; }
 
     // Compares every part with what it was at opening (size, mtime, inode): source_changed if anything is different.
     Result<void> check_unchanged(Env& env) const;
+
+protected:
+    // invalid_argument unless [offset, offset + length) lies inside the image.
+    Result<void> check_range(uint64_t offset, uint64_t length) const;
 };
 
 // Opens an image by its content, never by its name; split images by any of their segments (.000/.001, .001/.002).
-// Errors: not_found; invalid_argument for a folder, a device node or an empty file; unsupported for anything else,
-// with what it seems to be ("a qcow2 image", "a tar archive (POSIX)") in the message and what would help in the hint.
-// A file of no known format is raw: whether it holds a filesystem is for src/volume to say.
+// Errors: not_found, also for a missing segment, which is named; invalid_argument for a folder, a device node or an
+// empty file; malformed for a container that is too damaged to open; unsupported for formats that are known and not
+// read, with what it is ("a qcow2 disk image", "a tar archive (POSIX)") in the message and what would help in the hint.
+// A file of no known format is raw: whether it holds a filesystem is for src/volume to say. `env` must outlive the
+// source. Every byte of raw images comes through `env`; containers are read by their libraries, by name.
 Result<std::unique_ptr<ByteSource>> open_image(Env& env, const std::string& path);
 
 // An image in memory, for tests and fuzzing.

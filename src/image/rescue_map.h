@@ -32,8 +32,9 @@ std::string_view health_of(uint64_t rescued_bytes, uint64_t size_bytes);
 class RescueMap {
 public:
     // Parses the text of a mapfile. malformed with the line's number for anything that is not a mapfile: a bad number
-    // or status, a line with too few or too many fields, blocks that overlap, leave a gap or are out of order, a
-    // block whose end overflows, no status line, an empty file.
+    // or status, a line with too few or too many fields, blocks that overlap, leave a gap or are out of order, a block
+    // of no bytes or whose end is beyond 2^63 - 1, no status line, an empty file. Numbers are what ddrescue reads: decimal,
+    // 0x hexadecimal, 0 octal. Stricter than ddrescue, which ignores what follows the fields of a line.
     static Result<RescueMap> parse(std::string_view text);
     // Reads at most kMaxMapBytes; limit beyond that.
     static Result<RescueMap> load(Env& env, const std::string& path);
@@ -45,10 +46,10 @@ public:
     const std::vector<MapBlock>& blocks() const { return blocks_; }  // sorted, without gaps or overlaps
     // Merged ranges that are not finished, sorted, each with its status and the map's line.
     std::vector<MapBlock> missing() const;
-    // Bytes with status finished below `image_size`; agrees with `ddrescuelog -t`.
+    // Bytes with status finished below `image_size`; agrees with `ddrescuelog -t`, which has no image and counts all.
     uint64_t rescued_bytes(uint64_t image_size) const;
-    uint64_t end() const;                        // where the last block ends
-    const std::string& digest() const { return digest_; }  // BLAKE3 of the text, 64 hex
+    uint64_t end() const;                                             // where the last block ends
+    const std::string& digest() const { return digest_; }             // BLAKE3 of the text, 64 hex
     const std::vector<std::string>& lines() const { return lines_; }  // the text, for evidence
 private:
     std::vector<MapBlock> blocks_;

@@ -23,6 +23,9 @@ enum class IngestGoal : uint8_t {
     enumerate,  // up to and including the verdicts
 };
 
+// What becomes of the findings of a run.
+enum class Keep : uint8_t { everything, nothing };
+
 struct IngestOptions {
     std::optional<std::string> name;         // the operator's label; default: the file's name
     std::optional<std::string> medium_hash;  // given by the operator; checked
@@ -42,6 +45,7 @@ struct IngestContext {
     Store* store;  // null when the goal is to enumerate
     const CancelToken& cancel;
     ProgressCounters& progress;
+    spdlog::logger& log;
 };
 
 struct IngestReport {

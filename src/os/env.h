@@ -59,7 +59,7 @@ struct DirEntry {
 };
 
 // All calls restart on EINTR and return errno-carrying Errors whose message names the path or "fd". Paths are raw
-// bytes. Thread-safe. Names given to *_at calls are relative to the open directory `dir`.
+// bytes. Thread-safe. Names given to *_at calls are relative to the open directory `dir` and may be paths ("aa/name").
 class Env {
 public:
     virtual ~Env() = default;
@@ -87,8 +87,9 @@ public:
     Result<void> make_dirs(const std::string& path, mode_t mode);
 
     // --- writing ---
-    // An unnamed file on the filesystem of `dir` (O_TMPFILE), mode 0600. unsupported where the filesystem has none.
-    virtual Result<Fd> open_unnamed(const Fd& dir);
+    // An unnamed file on the filesystem of `dir` (O_TMPFILE), open for reading and writing, with exactly `mode`, whatever
+    // the umask. unsupported where the filesystem has none.
+    virtual Result<Fd> open_unnamed(const Fd& dir, mode_t mode);
     virtual Result<Fd> open_create_at(const Fd& dir, const std::string& name, mode_t mode, Existing existing);
     virtual Result<void> write_at(const Fd& fd, ByteView bytes, uint64_t offset);  // writes all or fails
     virtual Result<void> truncate(const Fd& fd, uint64_t size);                    // also extends, with a hole
@@ -101,14 +102,20 @@ public:
     virtual Result<void> link_at(const Fd& from_dir, const std::string& from, const Fd& to_dir, const std::string& to);
     virtual Result<void> rename_at(const Fd& from_dir, const std::string& from, const Fd& to_dir, const std::string& to);
     virtual Result<void> unlink_at(const Fd& dir, const std::string& name);
+    virtual Result<void> remove_dir_at(const Fd& dir, const std::string& name);  // an empty folder
 
     // --- durability ---
     virtual Result<void> sync_filesystem(const Fd& fd);  // syncfs(2): everything on that filesystem
     virtual Result<void> sync_file(const Fd& fd);        // fsync(2), also for folders
 
     // --- locks ---
-    // busy when another open file holds it. Creates the file if needed.
+    // busy when another open file holds it. Creates the file if needed. The lock is on the file that `path` names when
+    // the call returns, so a holder may remove its lock file before letting go.
     virtual Result<FileLock> try_lock(const std::string& path);
+
+    // --- limits ---
+    // Raises the limit of open files as far as this process may; returns what it is then.
+    virtual size_t raise_open_file_limit();
 };
 
 }  // namespace ntt

@@ -32,7 +32,7 @@ public:
     uint64_t size() const;
 
 private:
-    friend class Store;
+    friend class DiskStore;
     friend class StagedWriter;
     struct State;
     explicit StagedBlob(std::unique_ptr<State> state);
@@ -57,7 +57,7 @@ public:
     Result<StagedBlob> finish(const BlobId& id);
 
 private:
-    friend class Store;
+    friend class DiskStore;
     struct State;
     explicit StagedWriter(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
@@ -96,7 +96,8 @@ public:
     virtual const std::string& id() const = 0;    // from ntt-store.toml
     virtual const std::string& dir() const = 0;
 
-    // Looks under the blob's name: one fstatat.
+    // Looks under the blob's name: one fstatat. Who records a content as stored because it is present calls commit first,
+    // with an empty group if need be: the name may be younger than the last sync.
     virtual Result<Presence> look(BlobKind kind, const BlobId& id, uint64_t size) = 0;
     // Stages a content that is wholly at hand.
     virtual Result<StagedBlob> stage(BlobKind kind, const BlobId& id, ByteView content) = 0;
@@ -105,6 +106,7 @@ public:
     // Publishes a group durably: sync, link each, sync. A name that is taken by a file of the same size is a duplicate;
     // one of another size goes to quarantine/ and the staged content takes its place. Returns one value per blob.
     // On an error some may have been published: they are whole, and a re-run finds them as duplicates.
+    // Syncs nothing where nothing is new; an empty group costs nothing unless look() saw a name of the last seconds.
     virtual Result<std::vector<Published>> commit(std::vector<StagedBlob> group) = 0;
     // How many contents one commit may hold (open files).
     virtual size_t max_group() const = 0;

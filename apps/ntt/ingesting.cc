@@ -1,0 +1,135 @@
+#include "ingesting.h"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "report/hints.h"
+#include "report/summary.h"
+
+namespace ntt::cli {
+namespace {
+
+constexpr uint64_t kDamagedFilesNamed = 20;  // of one source; `ntt files` has them all
+
+Exit exit_code(int contract) { return static_cast<Exit>(contract); }
+
+}  // namespace
+
+void CopyingOptions::declare(CLI::App& app) {
+    app.add_option("--engine", engine, "how files are reached: image reads the image itself; auto takes what can read it")
+        ->check(CLI::IsMember({"auto", "image", "mount"}))
+        ->type_name("auto|image|mount");
+    app.add_option("--diagnostics", diagnostics, "what a failed read may lead to; the image engine always decides by evidence, before the first read")
+        ->check(CLI::IsMember({"observe", "skip", "remount", "record", "predict"}))
+        ->type_name("LEVEL");
+    app.add_option("--jobs", jobs, "threads that read and hash (default: one for each core)")->check(CLI::Range(1, 1024))->type_name("N");
+    app.add_option("--max-attempts", max_attempts, "reads of one file when this computer cannot read the image (default 3)")
+        ->check(CLI::Range(1, 1000))
+        ->type_name("N");
+    app.add_option("--limit", limit, "copy at most so many files now; the rest stays pending (exit 4)")->type_name("N");
+}
+
+Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std::string& worker_id) const {
+    if (engine == "mount")
+        return make_error(ErrorCode::unsupported, "the mount engine is not part of this version", "--engine image reads the image in user space, without root");
+    const Settings& settings = session.settings();
+    IngestOptions options;
+    options.reader = {settings.fat_codepage, settings.fat_timezone};
+    options.startup_error_limit = settings.startup_error_limit;
+    options.copy.jobs = jobs > 0 ? static_cast<unsigned>(jobs) : session.jobs();
+    options.copy.limit = limit;
+    options.copy.worker_id = worker_id;
+    if (max_attempts > 0) options.copy.read_attempts = static_cast<unsigned>(max_attempts);
+    return options;
+}
+
+std::string worker_name(const std::string& chosen) {
+    if (!chosen.empty()) return chosen;
+    char host[256] = {};
+    if (::gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
+    return fmt::format("{}-{}", host[0] == '\0' ? "host" : host, ::getpid());
+}
+
+Result<std::unique_ptr<Ingesting>> Ingesting::open(Session& session, IngestGoal goal, Keep keep) {
+    std::unique_ptr<Ingesting> out(new Ingesting(session));
+    if (keep == Keep::nothing) {
+        TRY_ASSIGN(out->catalog_, open_catalog(session.io().env, session.io().clock, kMemoryCatalog));
+    } else {
+        TRY_ASSIGN(out->catalog_, session.open_catalog(IfAbsent::create));
+    }
+    if (goal == IngestGoal::copy) {
+        TRY_ASSIGN(out->store_, session.open_store(IfAbsent::create));
+    }
+    Io& io = session.io();
+    out->context_.reset(new IngestContext{io.env, io.clock, *out->catalog_, out->store_.get(), io.cancel, out->counters_, session.log()});
+    out->progress_ = std::make_unique<Progress>(session.progress_terminal(), out->counters_);
+    return out;
+}
+
+Result<Exit> Ingesting::tell(const std::string& source, const Result<IngestReport>& report) {
+    if (!report.ok()) {
+        const Error& error = report.error();
+        session_.say(fmt::format("{}: {}", to_terminal_text(source), to_terminal_text(error.text())));
+        if (!error.hint.empty()) session_.say(fmt::format("  {}", to_terminal_text(error.hint)));
+        if (session_.json()) TRY(session_.out().json(json_of(error, source)));
+        return exit_of(error);
+    }
+    IngestSummary summary;
+    summary.source = source;
+    summary.medium_hash = report->medium_hash;
+    summary.totals = report->totals;
+    summary.content_bytes = report->totals.content_bytes;
+    summary.missing_bytes = report->totals.missing_bytes;
+    summary.unique_new_bytes = report->copy.fresh_bytes;
+    summary.blobs_new = report->copy.fresh_blobs;
+    summary.blobs_deduplicated = report->copy.deduplicated;
+    summary.volumes = report->volumes;
+    summary.health = report->health;
+    summary.exit = exit_code(report->exit);
+    if (session_.json()) {
+        TRY(session_.out().json(json_of(summary)));
+    } else {
+        TRY(session_.out().text(closing_table(summary)));
+        TRY(tell_damage(*report));
+    }
+    TRY(session_.out().flush());
+    return summary.exit;
+}
+
+Result<void> Ingesting::tell_damage(const IngestReport& report) {
+    TRY_ASSIGN(const std::vector<VolumeRow> volumes, catalog_->volumes(report.medium_hash));
+    for (const VolumeRow& volume : volumes)
+        if (volume.outcome != to_string(Outcome::read) && volume.outcome != to_string(Outcome::skipped))
+            TRY(session_.out().text(fmt::format("  volume {}: {} {}\n", volume.volume, volume.view.empty() ? "-" : to_terminal_text(volume.view), volume.outcome)));
+    if (report.totals.damaged + report.totals.unreadable == 0) return {};
+
+    TRY_ASSIGN(const std::optional<MediumRow> medium, catalog_->medium(report.medium_hash));
+    const NextStep where{report.medium_hash, medium->image_path, medium->map_path};
+    uint64_t named = 0;
+    for (const Status status : {Status::damaged, Status::unreadable}) {
+        FileFilter filter;
+        filter.medium_hash = report.medium_hash;
+        filter.status = status;
+        TRY(catalog_->files(filter, [&](const FileRow& file) -> Result<void> {
+            if (named == kDamagedFilesNamed) return make_error(ErrorCode::limit, "enough for a screen");
+            ++named;
+            TRY(session_.out().text(fmt::format("  {}\n", damage_line(file, file.path.path))));
+            const std::string next = next_step(file.inode, file.missing, where);
+            if (!next.empty()) TRY(session_.out().text(fmt::format("      {}\n", next)));
+            return {};
+        }));
+    }
+    if (named == kDamagedFilesNamed)
+        TRY(session_.out().text(fmt::format("  … all of them: ntt files {} --status damaged (or unreadable)\n", report.medium_hash.substr(0, 12))));
+    return {};
+}
+
+Result<Exit> Ingesting::close(Exit exit, uint64_t sources) {
+    progress_.reset();
+    if (session_.json()) TRY(session_.out().json(result_json(exit, sources)));
+    TRY(session_.out().flush());
+    return exit;
+}
+
+}  // namespace ntt::cli

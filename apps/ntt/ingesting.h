@@ -1,0 +1,55 @@
+// What `ingest` and `copy` share: the parts a run works with, and how its end is told.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "command.h"
+#include "ingest/ingest.h"
+#include "report/progress.h"
+#include "session.h"
+
+namespace ntt::cli {
+
+// Options that both verbs have. Members are written when the command line is read.
+struct CopyingOptions {
+    std::string engine = "auto";
+    std::string diagnostics = "predict";
+    int jobs = 0;          // 0: as configured
+    int max_attempts = 0;  // 0: the default
+    uint64_t limit = 0;
+
+    void declare(CLI::App& app);
+    // unsupported for an engine that this version does not have.
+    Result<IngestOptions> resolve(const Session& session, const std::string& worker_id) const;
+};
+
+// "HOST-PID", or what the user chose.
+std::string worker_name(const std::string& chosen);
+
+// A catalog and a store for the runs of one call.
+class Ingesting {
+public:
+    // With Keep::nothing the catalog is one in memory.
+    static Result<std::unique_ptr<Ingesting>> open(Session& session, IngestGoal goal, Keep keep);
+
+    const IngestContext& context() const { return *context_; }
+
+    // Tells how one source ended, as JSON or for people; returns its exit code. The damaged files are named, up to a limit.
+    Result<Exit> tell(const std::string& source, const Result<IngestReport>& report);
+    // The last line of the call.
+    Result<Exit> close(Exit exit, uint64_t sources);
+
+private:
+    explicit Ingesting(Session& session) : session_(session) {}
+    Result<void> tell_damage(const IngestReport& report);
+
+    Session& session_;
+    std::unique_ptr<Catalog> catalog_;
+    std::unique_ptr<Store> store_;
+    ProgressCounters counters_;
+    std::unique_ptr<IngestContext> context_;
+    std::unique_ptr<Progress> progress_;
+};
+
+}  // namespace ntt::cli

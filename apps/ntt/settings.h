@@ -1,0 +1,48 @@
+// What is configured: command line over environment over configuration file over defaults.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "os/env.h"
+
+namespace ntt::cli {
+
+// Options that every command takes, as they stood on the command line.
+struct CommonOptions {
+    std::optional<std::string> home, catalog, store, config, log_file, log_level;
+    bool json = false;
+    bool no_progress = false;
+};
+
+// The configuration file's keys have the members' names; docs/configuration.md describes each.
+struct Settings {
+    // Empty where neither they nor HOME are given.
+    std::string home;         // paths.home; default $XDG_DATA_HOME/ntt, else ~/.local/share/ntt
+    std::string catalog_url;  // paths.catalog; default sqlite:HOME/catalog.db
+    std::string store_dir;    // paths.store; default HOME
+
+    std::string fat_codepage = "cp850";
+    std::string fat_timezone = "UTC";   // an IANA name
+    int checkpoint_retry = 10;          // diagnostic_checkpoint after so many failures of one inode
+    int max_retries = 50;
+    int startup_error_limit = 5;        // recorded failures that end the attempts at an inode
+    int store_fanout_levels = 1;        // store.fanout_levels, of a store that is made now: 1 or 2
+    int jobs = 0;                       // threads; 0: one for each core
+
+    std::optional<std::string> log_file;
+    std::string log_level = "info";     // trace debug info warn error off
+    bool json = false;
+    bool progress = true;
+};
+
+using Variable = std::function<std::optional<std::string>(const std::string& name)>;
+
+// Errors: malformed for a configuration file that is not TOML, has an unknown key or a value out of its range (with the
+// line), not_found when --config names no file, invalid_argument for a log level that is none. The default file,
+// $XDG_CONFIG_HOME/ntt/ntt.toml (else ~/.config/ntt/ntt.toml), need not exist.
+Result<Settings> load_settings(Env& env, const CommonOptions& options, const Variable& variable);
+
+}  // namespace ntt::cli

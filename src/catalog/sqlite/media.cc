@@ -1,0 +1,202 @@
+// Media, images, volumes.
+#include <fmt/format.h>
+
+#include "catalog/sqlite/sqlite_catalog.h"
+
+namespace ntt::sqlite {
+namespace {
+
+#define NTT_MEDIUM_COLUMNS                                                                                              \
+    "medium_hash, medium_human, kind, image_path, map_path, size_bytes, hash_method, health, rescued_bytes, message, " \
+    "added_at, enum_done, copy_done, problems, diagnostics"
+
+constexpr size_t kShortestPrefix = 4;
+constexpr size_t kMostCandidatesNamed = 5;
+
+MediumRow read_medium(Query& row) {
+    MediumRow out;
+    out.medium_hash = row.text();
+    out.medium_human = row.text();
+    out.kind = row.text();
+    out.image_path = row.text();
+    out.map_path = row.maybe_text();
+    out.size_bytes = row.size();
+    out.hash_method = row.text();
+    out.health = row.text();
+    out.rescued_bytes = row.maybe_size();
+    out.message = row.maybe_text();
+    out.added_at = row.text();
+    out.enum_done = row.maybe_text();
+    out.copy_done = row.maybe_text();
+    out.problems = row.maybe_text();
+    out.diagnostics = row.maybe_text();
+    return out;
+}
+
+ImageRow read_image(Query& row) {
+    ImageRow out;
+    out.image_id = row.integer();
+    out.medium_hash = row.text();
+    out.path = row.text();
+    out.format = row.text();
+    out.size_bytes = row.size();
+    out.digest = row.text();
+    out.map_path = row.maybe_text();
+    out.map_digest = row.maybe_text();
+    out.rescued_bytes = row.maybe_size();
+    out.added_at = row.text();
+    return out;
+}
+
+VolumeRow read_volume(Query& row) {
+    VolumeRow out;
+    out.medium_hash = row.text();
+    out.volume = static_cast<int>(row.integer());
+    out.image_id = row.integer();
+    out.offset_bytes = row.size();
+    out.size_bytes = row.size();
+    out.view = row.text();
+    out.role = row.text();
+    out.fs_type = row.text();
+    out.label = row.text();
+    out.uuid = row.text();
+    out.outcome = row.text();
+    out.detail = row.text();
+    return out;
+}
+
+// All rows of a query that is bound.
+template <typename Read>
+auto all_rows(Query& rows, Read read) -> Result<std::vector<decltype(read(rows))>> {
+    std::vector<decltype(read(rows))> out;
+    for (;;) {
+        TRY_ASSIGN(const bool row, rows.next());
+        if (!row) return out;
+        out.push_back(read(rows));
+    }
+}
+
+std::optional<int64_t> id_or_null(int64_t id) { return id == 0 ? std::nullopt : std::optional(id); }
+
+Error unknown_medium(const std::string& text) {
+    return make_error(ErrorCode::not_found, fmt::format("the catalog has no medium '{}'", text), "'ntt media' lists them");
+}
+
+}  // namespace
+
+Result<MediumKey> SqliteCatalog::add_medium(const MediumRow& row) {
+    TRY(db_->run("INSERT INTO medium (" NTT_MEDIUM_COLUMNS ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+                 row.medium_hash, row.medium_human, row.kind, row.image_path, row.map_path, row.size_bytes, row.hash_method,
+                 row.health, row.rescued_bytes, row.message, row.added_at, row.enum_done, row.copy_done, row.problems,
+                 row.diagnostics));
+    return MediumKey{db_->last_row()};
+}
+
+Result<void> SqliteCatalog::update_medium(const MediumRow& row) {
+    TRY_ASSIGN(const uint64_t changed,
+               db_->run("UPDATE medium SET medium_human=?2, kind=?3, image_path=?4, map_path=?5, size_bytes=?6, hash_method=?7, "
+                        "health=?8, rescued_bytes=?9, message=?10, enum_done=?11, copy_done=?12, problems=?13, diagnostics=?14 "
+                        "WHERE medium_hash=?1",
+                        row.medium_hash, row.medium_human, row.kind, row.image_path, row.map_path, row.size_bytes, row.hash_method,
+                        row.health, row.rescued_bytes, row.message, row.enum_done, row.copy_done, row.problems, row.diagnostics));
+    if (changed == 0) return unknown_medium(row.medium_hash);
+    return {};
+}
+
+Result<std::optional<MediumRow>> SqliteCatalog::medium(const std::string& medium_hash) {
+    TRY_ASSIGN(Query row, db_->prepared("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE medium_hash=?1"));
+    TRY_ASSIGN(const bool found, row.first(medium_hash));
+    if (!found) return std::optional<MediumRow>();
+    return std::optional(read_medium(row));
+}
+
+Result<std::vector<MediumRow>> SqliteCatalog::media() {
+    TRY_ASSIGN(Query rows, db_->prepared("SELECT " NTT_MEDIUM_COLUMNS " FROM medium ORDER BY added_at, medium_key"));
+    return all_rows(rows, read_medium);
+}
+
+Result<MediumKey> SqliteCatalog::medium_key(const std::string& medium_hash) {
+    TRY_ASSIGN(Query row, db_->prepared("SELECT medium_key FROM medium WHERE medium_hash=?1"));
+    TRY_ASSIGN(const bool found, row.first(medium_hash));
+    if (!found) return unknown_medium(medium_hash);
+    return MediumKey{row.integer()};
+}
+
+Result<std::string> SqliteCatalog::hash_of(MediumKey medium) {
+    if (medium == hashed_medium_ && !hash_of_medium_.empty()) return hash_of_medium_;
+    TRY_ASSIGN(Query row, db_->prepared("SELECT medium_hash FROM medium WHERE medium_key=?1"));
+    TRY_ASSIGN(const bool found, row.first(static_cast<int64_t>(medium)));
+    if (!found) return unknown_medium(fmt::format("number {}", static_cast<int64_t>(medium)));
+    hashed_medium_ = medium;
+    hash_of_medium_ = row.text();
+    return hash_of_medium_;
+}
+
+Result<MediumRow> SqliteCatalog::resolve_medium(const std::string& text) {
+    TRY_ASSIGN(auto exact, medium(text));
+    if (exact) return *std::move(exact);
+    // Every hash that begins with `text` sorts before text + 'g', the letter after the hexadecimal digits.
+    const std::optional<std::string> prefix = text.size() >= kShortestPrefix ? std::optional(text) : std::nullopt;
+    TRY_ASSIGN(Query rows, db_->prepared("SELECT " NTT_MEDIUM_COLUMNS
+                                         " FROM medium WHERE (medium_hash >= ?1 AND medium_hash < ?1 || 'g') OR medium_human = ?2 "
+                                         "ORDER BY added_at, medium_key"));
+    rows.bind(prefix, text);
+    TRY_ASSIGN(auto candidates, all_rows(rows, read_medium));
+    if (candidates.empty()) return unknown_medium(text);
+    if (candidates.size() == 1) return std::move(candidates.front());
+    std::string names;
+    for (size_t i = 0; i < candidates.size() && i < kMostCandidatesNamed; ++i)
+        names += fmt::format("{}{} ({})", i == 0 ? "" : ", ", candidates[i].medium_hash, candidates[i].medium_human);
+    if (candidates.size() > kMostCandidatesNamed) names += ", …";
+    return make_error(ErrorCode::invalid_argument, fmt::format("'{}' can be {} media: {}", text, candidates.size(), names),
+                      "give more digits of the hash");
+}
+
+#define NTT_IMAGE_COLUMNS "image_id, medium_hash, path, format, size_bytes, digest, map_path, map_digest, rescued_bytes, added_at"
+
+Result<int64_t> SqliteCatalog::add_image(const ImageRow& row) {
+    TRY(db_->run("INSERT INTO image (" NTT_IMAGE_COLUMNS ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", id_or_null(row.image_id),
+                 row.medium_hash, row.path, row.format, row.size_bytes, row.digest, row.map_path, row.map_digest, row.rescued_bytes,
+                 row.added_at));
+    return db_->last_row();
+}
+
+Result<void> SqliteCatalog::update_image(const ImageRow& row) {
+    TRY_ASSIGN(const uint64_t changed,
+               db_->run("UPDATE image SET path=?2, map_path=?3, map_digest=?4, rescued_bytes=?5 WHERE image_id=?1", row.image_id,
+                        row.path, row.map_path, row.map_digest, row.rescued_bytes));
+    if (changed == 0) return make_error(ErrorCode::not_found, fmt::format("the catalog has no image {}", row.image_id));
+    return {};
+}
+
+Result<std::vector<ImageRow>> SqliteCatalog::images(const std::string& medium_hash) {
+    TRY_ASSIGN(Query rows, db_->prepared("SELECT " NTT_IMAGE_COLUMNS " FROM image WHERE medium_hash=?1 ORDER BY image_id"));
+    rows.bind(medium_hash);
+    return all_rows(rows, read_image);
+}
+
+Result<bool> SqliteCatalog::has_image_of_size(uint64_t size_bytes) {
+    TRY_ASSIGN(Query row, db_->prepared("SELECT 1 FROM image WHERE size_bytes=?1"));
+    return row.first(size_bytes);
+}
+
+#define NTT_VOLUME_COLUMNS \
+    "medium_hash, volume, image_id, offset_bytes, size_bytes, view, role, fs_type, label, uuid, outcome, detail"
+
+Result<void> SqliteCatalog::put_volume(const VolumeRow& row) {
+    TRY(db_->run("INSERT INTO volume (" NTT_VOLUME_COLUMNS
+                 ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) "
+                 "ON CONFLICT (medium_hash, volume) DO UPDATE SET image_id=?3, offset_bytes=?4, size_bytes=?5, view=?6, role=?7, "
+                 "fs_type=?8, label=?9, uuid=?10, outcome=?11, detail=?12",
+                 row.medium_hash, row.volume, id_or_null(row.image_id), row.offset_bytes, row.size_bytes, or_null(row.view),
+                 or_null(row.role), or_null(row.fs_type), or_null(row.label), or_null(row.uuid), or_null(row.outcome), row.detail));
+    return {};
+}
+
+Result<std::vector<VolumeRow>> SqliteCatalog::volumes(const std::string& medium_hash) {
+    TRY_ASSIGN(Query rows, db_->prepared("SELECT " NTT_VOLUME_COLUMNS " FROM volume WHERE medium_hash=?1 ORDER BY volume"));
+    rows.bind(medium_hash);
+    return all_rows(rows, read_volume);
+}
+
+}  // namespace ntt::sqlite

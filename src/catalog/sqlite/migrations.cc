@@ -1,0 +1,72 @@
+#include "catalog/sqlite/migrations.h"
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+
+namespace ntt::sqlite {
+namespace {
+
+constexpr int64_t kApplicationId = 0x6e747463;  // "nttc", set by migration 1
+
+// Whether the tables are ours; false for an empty database.
+Result<bool> is_catalog(Database& database) {
+    int64_t application = 0, objects = 0;
+    {
+        TRY_ASSIGN(Query pragma, database.query("PRAGMA application_id"));
+        TRY(pragma.next());
+        application = pragma.integer();
+    }
+    TRY_ASSIGN(Query count, database.query("SELECT count(*) FROM sqlite_master"));
+    TRY(count.next());
+    objects = count.integer();
+    if (application == kApplicationId) return true;
+    if (application == 0 && objects == 0) return false;
+    return make_error(ErrorCode::schema, fmt::format("{} is an SQLite database of another program", database.file()), "check --catalog");
+}
+
+// The version that the database has. Checks that what was applied is what we know.
+Result<int> applied_version(Database& database, const std::vector<Migration>& migrations) {
+    TRY_ASSIGN(const bool ours, is_catalog(database));
+    if (!ours) return 0;
+    TRY_ASSIGN(Query rows, database.query("SELECT version, digest FROM schema_migration ORDER BY version"));
+    int version = 0;
+    for (;;) {
+        TRY_ASSIGN(const bool row, rows.next());
+        if (!row) return version;
+        const int64_t found = rows.integer();
+        if (found > static_cast<int64_t>(migrations.size()))
+            return make_error(ErrorCode::schema,
+                              fmt::format("the catalog {} has schema version {}; this program knows up to {}", database.file(), found, migrations.size()),
+                              "use a newer ntt");
+        if (found != ++version)
+            return make_error(ErrorCode::schema, fmt::format("the catalog {} lacks schema version {}", database.file(), version));
+        const Migration& known = migrations[static_cast<size_t>(version) - 1];
+        if (rows.text() != blake3_of(as_bytes(known.sql)).hex())
+            return make_error(ErrorCode::schema,
+                              fmt::format("schema version {} ({}) of the catalog {} is not the one this program has", version, known.name, database.file()),
+                              "use the ntt that made this catalog");
+    }
+}
+
+}  // namespace
+
+Result<void> migrate(Database& database, const Clock& clock, const std::vector<Migration>& migrations) {
+    for (;;) {
+        // Read first without the write lock: opening a catalog that is up to date waits for nobody.
+        TRY_ASSIGN(int version, applied_version(database, migrations));
+        if (version == static_cast<int>(migrations.size())) return {};
+        TRY_ASSIGN(Scope scope, database.begin());
+        TRY_ASSIGN(version, applied_version(database, migrations));  // another process may have been first
+        if (version == static_cast<int>(migrations.size())) return {};
+        const Migration& next = migrations[static_cast<size_t>(version)];
+        TRY(database.execute(std::string(next.sql)));
+        {
+            TRY_ASSIGN(Query insert, database.query("INSERT INTO schema_migration (version, name, digest, applied_at) VALUES (?1, ?2, ?3, ?4)"));
+            TRY(insert.run(next.version, next.name, blake3_of(as_bytes(next.sql)).hex(), iso8601_utc(clock.wall_us())));
+        }
+        TRY(scope.commit());
+    }
+}
+
+}  // namespace ntt::sqlite

@@ -1,0 +1,28 @@
+// The schema's numbered versions, compiled in from schema/sqlite/NNNN_name.sql.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "catalog/sqlite/database.h"
+
+namespace ntt::sqlite {
+
+struct Migration {
+    int version = 0;
+    std::string_view name;
+    std::string_view sql;
+};
+
+// In order of version, from 1 without gaps.
+const std::vector<Migration>& embedded_migrations();
+
+// Brings a database to the newest of `migrations`: each in one transaction with its row in schema_migration (version,
+// name, BLAKE3 of the text, time). Waits for another process that migrates. schema: the database is another
+// program's, was made by a newer program, or an applied migration is not the one known here.
+Result<void> migrate(Database& database, const Clock& clock, const std::vector<Migration>& migrations = embedded_migrations());
+
+}  // namespace ntt::sqlite

@@ -1,0 +1,141 @@
+#include "fs/fat/allocation_table.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace ntt {
+namespace {
+
+// Marks of the 28-bit table; the narrower ones have the same lowest digits. Source: FAT specification 1.03, "FAT".
+constexpr uint32_t kEntryMask32 = 0x0FFFFFFF;
+
+constexpr uint32_t entry_mask(int fat_bits) { return fat_bits == 12 ? 0xFFFu : fat_bits == 16 ? 0xFFFFu : kEntryMask32; }
+
+// Copies that are looked at when the chosen one is not in the image; a boot sector may claim 255.
+constexpr uint32_t kMaxCopiesTried = 4;
+
+}  // namespace
+
+AllocationTable::AllocationTable(const FatPlace& place, const FatGeometry& geometry)
+    : place_(place), geometry_(geometry), first_choice_(geometry.active_fat.value_or(0)) {
+    const uint64_t entries = uint64_t{geometry.last_cluster()} + 1;
+    used_bytes_ = std::min((entries * static_cast<uint64_t>(geometry.fat_bits) + 7) / 8, geometry.fat_length);
+    const uint64_t pages = (used_bytes_ + kPageBytes - 1) / kPageBytes;
+    pages_.resize(std::min<uint64_t>(pages, kCachedPages));
+    for (uint32_t copy = 0; copy < std::min(geometry.fat_count, kMaxCopiesTried); ++copy)
+        readable_bytes_ = std::max(readable_bytes_, present_bytes(copy));
+    readable_bytes_ = std::max(readable_bytes_, present_bytes(first_choice_));
+}
+
+Result<AllocationTable> AllocationTable::load(const FatPlace& place, const FatGeometry& geometry, FindingSink& findings) {
+    AllocationTable table(place, geometry);
+    table.report_absent(findings);
+    if (geometry.fat_count > 1 && !geometry.active_fat) TRY(table.compare_copies(findings));
+    return table;
+}
+
+LinkKind AllocationTable::classify(uint32_t value) const {
+    const uint32_t mask = entry_mask(geometry_.fat_bits);
+    if (value > mask) return LinkKind::out_of_range;
+    if (geometry_.has_cluster(value)) return LinkKind::next;
+    if (value == 0) return LinkKind::free;
+    if (value == 1) return LinkKind::reserved;
+    if (value >= mask - 7) return LinkKind::end;
+    if (value == mask - 8) return LinkKind::bad;
+    return value >= mask - 15 ? LinkKind::reserved : LinkKind::out_of_range;
+}
+
+Result<FatLink> AllocationTable::link(uint32_t cluster) {
+    NTT_CHECK(cluster <= geometry_.last_cluster(), "a cluster outside the table");
+    const uint64_t offset = uint64_t{cluster} * static_cast<uint64_t>(geometry_.fat_bits) / 8;
+    const uint64_t width = geometry_.fat_bits == 32 ? 4 : 2;
+    if (offset + width > readable_bytes_) return FatLink{LinkKind::absent, 0};
+    TRY_ASSIGN(const uint8_t* bytes, page(offset / kPageBytes));
+    bytes += offset % kPageBytes;
+    uint32_t value = static_cast<uint32_t>(bytes[0] | bytes[1] << 8);
+    if (geometry_.fat_bits == 12) value = cluster % 2 == 0 ? value & 0xFFF : value >> 4;
+    if (geometry_.fat_bits == 32) value = (value | uint32_t{bytes[2]} << 16 | uint32_t{bytes[3]} << 24) & kEntryMask32;
+    return FatLink{classify(value), value};
+}
+
+ByteRange AllocationTable::page_range(uint64_t number) const {
+    const uint64_t offset = number * kPageBytes;
+    return {offset, std::min<uint64_t>(kPageBytes, used_bytes_ - offset)};
+}
+
+uint64_t AllocationTable::present_bytes(uint32_t copy) const {
+    const uint64_t at = place_.offset_bytes + geometry_.fat_offset + copy * geometry_.fat_length;
+    return intersect({at, used_bytes_}, {0, place_.source.size_bytes()}).length;
+}
+
+// Fills the beginning of `out` as far as the image has this copy; returns how far.
+Result<size_t> AllocationTable::read_copy(uint32_t copy, uint64_t offset, ByteSpan out) const {
+    const uint64_t present = present_bytes(copy);
+    if (offset >= present) return size_t{0};
+    const size_t length = std::min<uint64_t>(out.size(), present - offset);
+    const uint64_t at = place_.offset_bytes + geometry_.fat_offset + copy * geometry_.fat_length + offset;
+    TRY(place_.source.read(at, out.first(length)));
+    return length;
+}
+
+Result<const uint8_t*> AllocationTable::page(uint64_t number) {
+    Page& slot = pages_[number % pages_.size()];
+    if (slot.number == number) return static_cast<const uint8_t*>(slot.bytes.data());
+    const ByteRange range = page_range(number);
+    slot.number = UINT64_MAX;
+    slot.bytes.assign(range.length, 0);
+    TRY_ASSIGN(size_t filled, read_copy(first_choice_, range.offset, slot.bytes));
+    // An image is absent from some point on, so that what is missing of a page is its end.
+    for (uint32_t copy = 0; copy < std::min(geometry_.fat_count, kMaxCopiesTried) && filled < range.length; ++copy) {
+        TRY_ASSIGN(const size_t more, read_copy(copy, range.offset + filled, ByteSpan(slot.bytes).subspan(filled)));
+        filled += more;
+    }
+    slot.number = number;
+    return static_cast<const uint8_t*>(slot.bytes.data());
+}
+
+Result<void> AllocationTable::compare_copies(FindingSink& findings) {
+    uint64_t first_sector = 0;
+    std::vector<uint8_t> other;
+    for (uint64_t number = 0; number * kPageBytes < present_bytes(1); ++number) {
+        const ByteRange range = page_range(number);
+        other.resize(range.length);
+        TRY_ASSIGN(const uint8_t* mine, page(number));
+        TRY_ASSIGN(const size_t present, read_copy(1, range.offset, other));
+        if (std::memcmp(mine, other.data(), present) == 0) continue;
+        // Sectors are counted by 512 bytes inside a page, so that none is counted on two pages.
+        for (size_t at = 0; at < present; at += 512) {
+            if (std::memcmp(mine + at, other.data() + at, std::min<size_t>(512, present - at)) == 0) continue;
+            if (differing_sectors_++ == 0) first_sector = (range.offset + at) / 512;
+        }
+    }
+    if (differing_sectors_ == 0) return {};
+    const uint64_t at = place_.offset_bytes + geometry_.fat_offset + first_sector * 512;
+    findings.add({"fat_copies_differ",
+                  fmt::format("the two copies of the FAT differ in {} sectors, the first is sector {}; the first copy is used",
+                              differing_sectors_, first_sector),
+                  fmt::format(R"({{"sectors":{},"first_sector":{},"sector_size":512,"offset":{},"other_offset":{}}})",
+                              differing_sectors_, first_sector, at, at + geometry_.fat_length),
+                  place_.volume,
+                  {}});
+    return {};
+}
+
+void AllocationTable::report_absent(FindingSink& findings) const {
+    for (uint32_t copy = 0; copy < std::min(geometry_.fat_count, kMaxCopiesTried); ++copy) {
+        const uint64_t present = present_bytes(copy);
+        if (present == used_bytes_) continue;
+        findings.add({"fat_beyond_image",
+                      fmt::format("copy {} of the FAT reaches beyond the image's end: {} of {} bytes are there", copy + 1,
+                                  present, used_bytes_),
+                      fmt::format(R"({{"copy":{},"offset":{},"length":{},"present":{},"image_size":{}}})", copy + 1,
+                                  place_.offset_bytes + geometry_.fat_offset + copy * geometry_.fat_length, used_bytes_, present,
+                                  place_.source.size_bytes()),
+                      place_.volume,
+                      {}});
+    }
+}
+
+}  // namespace ntt

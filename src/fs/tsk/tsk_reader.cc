@@ -1,0 +1,617 @@
+#include "fs/tsk/tsk_reader.h"
+
+#include <fmt/format.h>
+#include <tsk/libtsk.h>
+
+#include <tsk/fs/tsk_ffs.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "fs/tsk/content_map.h"
+#include "fs/tsk/ext_directory.h"
+#include "fs/tsk/ext_revision0.h"
+#include "fs/tsk/inode_set.h"
+#include "fs/tsk/iso_records.h"
+#include "fs/tsk/tsk_attributes.h"
+#include "fs/tsk/unix_blocks.h"
+#include "image/tsk_image.h"
+
+namespace ntt {
+
+namespace {
+
+using nlohmann::json;
+
+struct CloseFs {
+    void operator()(TSK_FS_INFO* fs) const { tsk_fs_close(fs); }
+};
+struct CloseDir {
+    void operator()(TSK_FS_DIR* dir) const { tsk_fs_dir_close(dir); }
+};
+struct CloseFile {
+    void operator()(TSK_FS_FILE* file) const { tsk_fs_file_close(file); }
+};
+using FsPtr = std::unique_ptr<TSK_FS_INFO, CloseFs>;
+using DirPtr = std::unique_ptr<TSK_FS_DIR, CloseDir>;
+using FilePtr = std::unique_ptr<TSK_FS_FILE, CloseFile>;
+
+enum class Family : uint8_t { exfat, ntfs, ext, hfsplus, ufs, iso9660 };
+
+struct FamilyName {
+    std::string_view name;
+    Family family;
+    TSK_FS_TYPE_ENUM tsk_type;
+};
+constexpr FamilyName kFamilies[] = {
+    {"exfat", Family::exfat, TSK_FS_TYPE_EXFAT},        {"ntfs", Family::ntfs, TSK_FS_TYPE_NTFS_DETECT},
+    {"ext", Family::ext, TSK_FS_TYPE_EXT_DETECT},       {"hfsplus", Family::hfsplus, TSK_FS_TYPE_HFS_DETECT},
+    {"ufs", Family::ufs, TSK_FS_TYPE_FFS_DETECT},       {"iso9660", Family::iso9660, TSK_FS_TYPE_ISO9660_DETECT},
+};
+
+constexpr uint64_t kFirstNtfsUserRecord = 16;  // $MFT, $MFTMirr ... $Extend and four reserved ones come before
+constexpr int64_t kFirstStreamIno = int64_t{1} << 62;
+
+std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+char type_letter(TSK_FS_META_TYPE_ENUM type) {
+    switch (type) {
+        case TSK_FS_META_TYPE_REG: return 'f';
+        case TSK_FS_META_TYPE_DIR: return 'd';
+        case TSK_FS_META_TYPE_LNK: return 'l';
+        case TSK_FS_META_TYPE_BLK: return 'b';
+        case TSK_FS_META_TYPE_CHR: return 'c';
+        case TSK_FS_META_TYPE_FIFO: return 'p';
+        case TSK_FS_META_TYPE_SOCK: return 's';
+        default: return 'u';
+    }
+}
+
+char type_letter(int mode) {
+    switch (mode & 0170000) {
+        case 0100000: return 'f';
+        case 0040000: return 'd';
+        case 0120000: return 'l';
+        case 0060000: return 'b';
+        case 0020000: return 'c';
+        case 0010000: return 'p';
+        case 0140000: return 's';
+        default: return 'u';
+    }
+}
+
+int mode_type(char letter) {
+    switch (letter) {
+        case 'f': return 0100000;
+        case 'd': return 0040000;
+        case 'l': return 0120000;
+        case 'b': return 0060000;
+        case 'c': return 0020000;
+        case 'p': return 0010000;
+        case 's': return 0140000;
+        default: return 0;
+    }
+}
+
+class TskReader final : public FsReader {
+public:
+    static Result<std::unique_ptr<FsReader>> open(const ByteSource& source, const Volume& volume, FindingSink& findings);
+
+    Result<void> list(EntrySink& sink, const CancelToken& cancel) override;
+    Result<size_t> read_content(const std::string& fs_ino, const std::string& stream, uint64_t offset, ByteSpan out) override;
+    std::string detail() const override;
+
+private:
+    TskReader(const ByteSource& source, const Volume& volume, Family family) : source_(source), volume_(volume), family_(family) {}
+
+    struct Folder {
+        uint64_t ino;
+        std::string path;
+    };
+    struct Stream {
+        int64_t ino;
+        std::string name;
+    };
+
+    // --- walking ---
+    Result<void> list_folder(const Folder& folder, EntrySink& sink);
+    Result<void> list_tsk_folder(const Folder& folder, EntrySink& sink);
+    Result<void> list_ext_folder(const Folder& folder, EntrySink& sink);
+    Result<void> visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence, EntrySink& sink);
+    Result<void> add_streams(uint64_t ino, const InodeEntry& file, EntrySink& sink);
+    bool is_left_out(uint64_t ino);
+
+    // --- one inode ---
+    const TSK_FS_META* load(uint64_t ino);  // nullptr: take_tsk_error() has the words
+    InodeEntry describe(uint64_t ino, const TSK_FS_META& meta);
+    void describe_iso(uint64_t ino, InodeEntry& out);
+    void describe_content(const TSK_FS_META& meta, InodeEntry& out);
+    void map_unix(const TSK_FS_META& meta, ContentMap& map);
+    std::string ext_symlink_target(const TSK_FS_META& meta);
+
+    // --- reporting ---
+    void report(std::string code, std::string message, const json& evidence, EntrySink& sink);
+    Result<void> host_failure();  // a read that this computer could not do is no damage of the image
+
+    TskPlace place() const { return {volume_.offset_bytes, volume_.size_bytes, fs_->block_size}; }
+
+    const ByteSource& source_;
+    Volume volume_;
+    Family family_;
+    std::unique_ptr<ByteSource> revision0_;  // what libtsk reads instead of source_, if anything
+    std::unique_ptr<TskImage> image_;  // outlives fs_
+    FsPtr fs_;
+    FilePtr file_;                     // the inode at hand; reused, as libtsk's own walk does
+    std::optional<UnixBlocks> blocks_;
+    std::unordered_map<uint64_t, IsoRecord> iso_records_;
+    bool uses_fscrypt_ = false;
+
+    // of the running list()
+    InodeSet seen_, folders_;
+    std::unordered_set<uint64_t> unreadable_;
+    std::unordered_map<uint64_t, std::vector<Stream>> streams_;  // of files that have another name to come
+    std::vector<Stream> new_streams_;                            // of the inode that was described last
+    std::vector<Folder> pending_;
+    std::map<std::string, uint64_t> findings_of_code_;
+    std::map<std::string, uint64_t> counts_;
+
+    // of read_content()
+    std::string open_content_;
+    FilePtr content_file_;
+    const TSK_FS_ATTR* content_attribute_ = nullptr;
+};
+
+// --- opening ---
+
+Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, const Volume& volume, FindingSink& findings) {
+    const auto known =
+        std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const FamilyName& f) { return f.name == volume.fs_type; });
+    if (known == std::end(kFamilies)) return make_error(ErrorCode::unsupported, "no reader for the filesystem " + volume.fs_type);
+    std::unique_ptr<TskReader> reader(new TskReader(source, volume, known->family));
+    bool revision0 = false;
+    if (known->family == Family::ext) {
+        TRY_ASSIGN(revision0, is_ext_revision0(source, volume.offset_bytes));
+    }
+    if (revision0) reader->revision0_ = with_revision0_defaults(source, volume.offset_bytes);
+    TRY_ASSIGN(reader->image_, TskImage::open(revision0 ? *reader->revision0_ : source));
+    if (volume.offset_bytes >= source.size_bytes()) return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
+    reader->fs_.reset(tsk_fs_open_img(reader->image_->get(), static_cast<TSK_OFF_T>(volume.offset_bytes), known->tsk_type));
+    if (auto failure = reader->image_->take_read_error(); failure && !reader->fs_) return *failure;
+    if (!reader->fs_)
+        return make_error(ErrorCode::unsupported, fmt::format("the {} filesystem cannot be opened: {}", volume.view, take_tsk_error()));
+    reader->file_.reset(tsk_fs_file_open_meta(reader->fs_.get(), nullptr, reader->fs_->root_inum));
+    if (!reader->file_) {
+        if (auto failure = reader->image_->take_read_error()) return *failure;
+        return make_error(ErrorCode::unsupported, fmt::format("the root folder cannot be opened: {}", take_tsk_error()));
+    }
+
+    const TSK_FS_INFO& fs = *reader->fs_;
+    UnixLayout layout{volume.offset_bytes, volume.size_bytes, fs.block_size, fs.block_size, 4, UnixLayout::Order::little};
+    if (known->family == Family::ufs) {
+        layout.block_size = reinterpret_cast<const FFS_INFO&>(fs).ffsbsize_b;  // libtsk's way to derive from TSK_FS_INFO
+        layout.pointer_size = fs.ftype == TSK_FS_TYPE_FFS2 ? 8 : 4;
+        layout.order = fs.endian == TSK_BIG_ENDIAN ? UnixLayout::Order::big : UnixLayout::Order::little;
+    }
+    if (layout.block_size < 512 || layout.block_size > 65536) return make_error(ErrorCode::unsupported, "an impossible block size");
+    reader->blocks_.emplace(source, layout);
+    if (known->family == Family::iso9660) reader->iso_records_ = read_iso_records(fs);
+    if (known->family == Family::ext && !revision0) {
+        constexpr uint64_t kIncompatAt = 1024 + 0x60;
+        constexpr uint8_t kEncryptByte2 = 0x01;  // INCOMPAT_ENCRYPT = 0x10000
+        uint8_t feature[4] = {};
+        TRY(source.read(volume.offset_bytes + kIncompatAt, feature));
+        reader->uses_fscrypt_ = (feature[2] & kEncryptByte2) != 0;
+        if (reader->uses_fscrypt_)
+            findings.add({"encryption_in_use", "some files may be encrypted; which ones is not read: all are taken as encrypted", "{}",
+                          volume.number, std::nullopt});
+    }
+    return std::unique_ptr<FsReader>(std::move(reader));
+}
+
+// --- walking ---
+
+Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
+    pending_ = {{fs_->root_inum, ""}};
+    seen_.insert(fs_->root_inum);
+    folders_.insert(fs_->root_inum);
+    while (!pending_.empty()) {
+        TRY(cancel.check());
+        const Folder folder = std::move(pending_.back());
+        pending_.pop_back();
+        const size_t before = pending_.size();
+        TRY(list_folder(folder, sink));
+        std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(before), pending_.end());  // in the order of their names
+    }
+    seen_ = {};
+    folders_ = {};
+    streams_.clear();
+    unreadable_.clear();
+    return {};
+}
+
+Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
+    if (folder.path.size() > kMaxPathBytes) {
+        report("path_too_long", "files may be missing here: the folders are nested too deeply", {{"path_bytes", folder.path.size()}}, sink);
+        return {};
+    }
+    if (family_ == Family::ext) return list_ext_folder(folder, sink);
+    return list_tsk_folder(folder, sink);
+}
+
+Result<void> TskReader::list_tsk_folder(const Folder& folder, EntrySink& sink) {
+    const DirPtr dir(tsk_fs_dir_open_meta(fs_.get(), folder.ino));
+    TRY(host_failure());
+    if (!dir) {
+        report("directory_unreadable", "files may be missing here", {{"path", folder.path}, {"ino", folder.ino}, {"libtsk", take_tsk_error()}},
+               sink);
+        return {};
+    }
+    for (size_t i = 0; i < dir->names_used; ++i) {
+        const TSK_FS_NAME& entry = dir->names[i];
+        if (!entry.name || TSK_FS_ISDOT(entry.name)) continue;
+        if (!(entry.flags & TSK_FS_NAME_FLAG_ALLOC)) {
+            ++counts_["deleted_names"];
+            continue;
+        }
+        if (entry.type == TSK_FS_NAME_TYPE_VIRT || entry.type == TSK_FS_NAME_TYPE_VIRT_DIR) {
+            ++counts_["virtual_files"];
+            continue;
+        }
+        std::string_view name = entry.name;
+        if (family_ == Family::iso9660 && volume_.view == "rockridge") {
+            const auto record = iso_records_.find(entry.meta_addr);
+            if (record != iso_records_.end() && !record->second.rock_ridge_name.empty()) name = record->second.rock_ridge_name;
+        }
+        const bool sequenced = (fs_->flags & TSK_FS_INFO_FLAG_HAVE_SEQ) != 0;
+        TRY(visit(folder, name, entry.meta_addr, sequenced ? std::optional(entry.meta_seq) : std::nullopt, sink));
+    }
+    return {};
+}
+
+Result<void> TskReader::list_ext_folder(const Folder& folder, EntrySink& sink) {
+    const auto unreadable = [&](json evidence) {
+        evidence["path"] = folder.path;
+        evidence["ino"] = folder.ino;
+        report("directory_unreadable", "files may be missing here", evidence, sink);
+    };
+    const TSK_FS_META* meta = load(folder.ino);
+    TRY(host_failure());
+    if (!meta || meta->type != TSK_FS_META_TYPE_DIR || meta->size < 0) {
+        unreadable({{"libtsk", take_tsk_error()}});
+        return {};
+    }
+    if (meta->content_type == TSK_FS_META_CONTENT_TYPE_EXT4_INLINE) return list_tsk_folder(folder, sink);
+
+    // A folder as large as the volume is damage; its blocks are mapped, and those that are there are read.
+    InodeEntry blocks;
+    ContentMap map(std::min(static_cast<uint64_t>(meta->size), volume_.size_bytes), volume_.size_bytes);
+    map_unix(*meta, map);
+    map.finish(ContentMap::Gap::hole, blocks);
+    for (const ContentFault& fault : blocks.faults)
+        unreadable({{"at", fault.file_offset}, {"length", fault.length}, {"fault", json::parse(fault.evidence)}});
+
+    const uint64_t block_size = blocks_->layout().block_size;
+    std::vector<uint8_t> block(block_size);
+    std::vector<ExtName> names;
+    for (const Extent& extent : blocks.extents) {
+        if (extent.kind != ExtentKind::data) continue;
+        for (uint64_t done = 0; done < extent.length; done += block_size) {
+            const uint64_t at = extent.image_offset + done;
+            names.clear();
+            const bool read = blocks_->read(at, block);
+            const bool sound = read && read_ext_directory_block(block, names);
+            TRY(host_failure());
+            if (!sound) unreadable({{"at", extent.file_offset + done}, {"image_offset", at}, {"names_before", names.size()}});
+            for (const ExtName& name : names) TRY(visit(folder, name.name, name.ino, std::nullopt, sink));
+        }
+    }
+    return {};
+}
+
+bool TskReader::is_left_out(uint64_t ino) {
+    if (family_ == Family::ntfs && ino < kFirstNtfsUserRecord) {
+        ++counts_["system_files"];
+        return true;
+    }
+    return false;
+}
+
+Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence, EntrySink& sink) {
+    if (is_left_out(ino)) return {};
+    NameEntry entry;
+    entry.path.reserve(folder.path.size() + 1 + name.size());
+    entry.path = folder.path;
+    if (!folder.path.empty()) entry.path += '/';
+    entry.path += name;
+    entry.ino = static_cast<int64_t>(ino);
+
+    if (!seen_.insert(ino)) {
+        if (unreadable_.count(ino) != 0) {
+            report("inode_unreadable", "a file is lost: its inode cannot be read", {{"path", entry.path}, {"ino", ino}}, sink);
+            return {};
+        }
+        if (folders_.contains(ino)) {
+            report("directory_loop", "a folder stands in two places; it is listed where it was seen first", {{"path", entry.path}, {"ino", ino}}, sink);
+            if (ino == fs_->root_inum) return {};
+        }
+    } else {
+        const TSK_FS_META* meta = load(ino);
+        TRY(host_failure());
+        const bool stale = meta && sequence && meta->seq != *sequence;
+        const bool usable = meta && !stale && (meta->flags & TSK_FS_META_FLAG_ALLOC) && ino < static_cast<uint64_t>(kFirstStreamIno);
+        if (!usable) {
+            const std::string words = meta ? stale ? "the inode belongs to another file by now" : "the inode is not in use" : take_tsk_error();
+            report("inode_unreadable", "a file is lost: its inode cannot be read", {{"path", entry.path}, {"ino", ino}, {"libtsk", words}}, sink);
+            unreadable_.insert(ino);
+            return {};
+        }
+        if (meta->type == TSK_FS_META_TYPE_VIRT || meta->type == TSK_FS_META_TYPE_VIRT_DIR) {
+            ++counts_["virtual_files"];
+            unreadable_.insert(ino);
+            return {};
+        }
+        new_streams_.clear();
+        InodeEntry inode = describe(ino, *meta);
+        TRY(host_failure());
+        if (inode.fs_type == 'd') {
+            folders_.insert(ino);
+            pending_.push_back({ino, entry.path});
+        }
+        const bool more_names = inode.nlink > 1;
+        if (family_ == Family::ntfs || family_ == Family::hfsplus) {
+            TRY(sink.add_inode(inode));
+            TRY(add_streams(ino, inode, sink));
+        } else {
+            TRY(sink.add_inode(std::move(inode)));
+        }
+        if (!new_streams_.empty()) {
+            for (const Stream& stream : new_streams_) TRY(sink.add_name({entry.path + ":" + stream.name, "", stream.ino}));
+            if (more_names) streams_.emplace(ino, std::move(new_streams_));
+        }
+        return sink.add_name(std::move(entry));
+    }
+    if (const auto streams = streams_.find(ino); streams != streams_.end())
+        for (const Stream& stream : streams->second) TRY(sink.add_name({entry.path + ":" + stream.name, "", stream.ino}));
+    return sink.add_name(std::move(entry));
+}
+
+// --- one inode ---
+
+const TSK_FS_META* TskReader::load(uint64_t ino) {
+    if (!tsk_fs_file_open_meta(fs_.get(), file_.get(), ino)) return nullptr;
+    return file_->meta;
+}
+
+InodeEntry TskReader::describe(uint64_t ino, const TSK_FS_META& meta) {
+    InodeEntry out;
+    out.ino = static_cast<int64_t>(ino);
+    out.fs_ino = std::to_string(ino);
+    out.fs_type = type_letter(meta.type);
+    out.nlink = meta.nlink > 0 ? static_cast<uint64_t>(meta.nlink) : 0;
+    out.size = meta.size > 0 ? static_cast<uint64_t>(meta.size) : 0;
+
+    // libtsk gives 0 for a time that the filesystem does not have; in ext and UFS the first three are always there.
+    const bool always = family_ == Family::ext || family_ == Family::ufs;
+    const auto time = [](time_t seconds, bool has) { return has || seconds != 0 ? std::optional<int64_t>(seconds) : std::nullopt; };
+    out.mtime = time(meta.mtime, always);
+    out.atime = time(meta.atime, always);
+    out.ctime = time(meta.ctime, always);
+    out.crtime = time(meta.crtime, false);
+    out.mtime_ns = meta.mtime_nano < 1000000000 ? static_cast<int>(meta.mtime_nano) : 0;
+    if (family_ == Family::ext || family_ == Family::ufs || family_ == Family::hfsplus) {
+        out.mode = mode_type(out.fs_type) | static_cast<int>(meta.mode);
+        out.uid = meta.uid;
+        out.gid = meta.gid;
+    }
+    if (meta.link && out.fs_type == 'l') out.target = meta.link;
+
+    if (family_ == Family::iso9660) describe_iso(ino, out);
+    if (family_ == Family::ext && out.fs_type == 'l' && meta.content_type == TSK_FS_META_CONTENT_TYPE_EXT4_EXTENTS)
+        out.target = ext_symlink_target(meta);
+    if (out.fs_type == 'f' || out.fs_type == 'd') describe_content(meta, out);
+    return out;
+}
+
+void TskReader::describe_iso(uint64_t ino, InodeEntry& out) {
+    const auto found = iso_records_.find(ino);
+    if (found == iso_records_.end()) return;
+    const IsoRecord& record = found->second;
+    out.mtime = record.recorded;
+    out.crtime = out.atime = out.ctime = std::nullopt;
+    if (record.mode) {
+        out.mode = record.mode;
+        out.uid = record.uid;
+        out.gid = record.gid;
+        const char letter = type_letter(*record.mode);
+        if (out.fs_type == 'f' && letter != 'u' && letter != 'd') out.fs_type = letter;
+        if (out.fs_type == 'l') ++counts_["symlinks_without_target"];
+    }
+}
+
+void TskReader::describe_content(const TSK_FS_META& meta, InodeEntry& out) {
+    const bool regular = out.fs_type == 'f';
+    if (family_ == Family::ext || family_ == Family::ufs) {
+        if (!regular) return;
+        if (uses_fscrypt_) return mark_unreadable(Cause::ENCRYPTED, R"({"reason":"the filesystem holds encrypted files"})", out);
+        if (meta.content_type != TSK_FS_META_CONTENT_TYPE_EXT4_INLINE) {
+            out.access = ContentAccess::extents;
+            ContentMap map(out.size, volume_.size_bytes);
+            map_unix(meta, map);
+            map.finish(ContentMap::Gap::hole, out);
+            return;
+        }
+    }
+    if (family_ == Family::ntfs) {
+        tsk_fs_file_attr_getsize(file_.get());  // loads the attributes
+        out.attributes = ntfs_attribute_bits(meta);
+        if (const auto reparse = reparse_point(meta)) {
+            if (reparse->target) {
+                out.fs_type = 'l';
+                out.target = reparse->target;
+                return;
+            }
+            if (regular && reparse->holds_content())
+                return mark_unreadable(Cause::UNSUPPORTED_COMPRESSION, fmt::format(R"({{"reparse_tag":"{:#010x}"}})", reparse->tag), out);
+        }
+    }
+    if (family_ == Family::iso9660 && regular) {
+        const auto record = iso_records_.find(meta.addr);
+        if (record != iso_records_.end() && record->second.in_pieces)
+            return mark_unreadable(Cause::UNSUPPORTED_FS, R"({"reason":"a file in several extents or interleaved"})", out);
+    }
+    if (!regular) return;
+    const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get(file_.get());
+    if (!attribute) {
+        const std::string words = take_tsk_error();
+        if (out.size == 0) {
+            out.access = ContentAccess::extents;
+            return;
+        }
+        return mark_unreadable(Cause::FS_CORRUPT, text_of({{"reason", "the content's place cannot be read"}, {"libtsk", words}}), out);
+    }
+    if (attribute->size >= 0) out.size = static_cast<uint64_t>(attribute->size);
+    map_attribute(*attribute, place(), out);
+}
+
+void TskReader::map_unix(const TSK_FS_META& meta, ContentMap& map) {
+    const auto size = meta.size > 0 ? static_cast<uint64_t>(meta.size) : 0;
+    if (meta.content_type == TSK_FS_META_CONTENT_TYPE_EXT4_EXTENTS) {
+        constexpr size_t kRootBytes = 60;
+        if (meta.content_len >= kRootBytes)
+            return map_extent_tree(*blocks_, {static_cast<const uint8_t*>(meta.content_ptr), kRootBytes}, size, map);
+    } else if (meta.content_len >= sizeof(InodeAddresses)) {
+        static_assert(sizeof(TSK_DADDR_T) == sizeof(uint64_t));
+        InodeAddresses addresses{};
+        std::memcpy(addresses.data(), meta.content_ptr, sizeof addresses);
+        return map_indirect(*blocks_, addresses, size, map);
+    }
+    map.add_fault(0, size, Cause::FS_CORRUPT, R"({"reason":"libtsk gives no addresses"})");
+}
+
+// A target that does not fit into the inode stands in a block of its own; libtsk looks for it where ext3 had it.
+std::string TskReader::ext_symlink_target(const TSK_FS_META& meta) {
+    constexpr uint64_t kMaxTarget = 4096;
+    InodeEntry blocks;
+    ContentMap map(std::min<uint64_t>(meta.size > 0 ? static_cast<uint64_t>(meta.size) : 0, kMaxTarget), volume_.size_bytes);
+    map_unix(meta, map);
+    map.finish(ContentMap::Gap::hole, blocks);
+    std::string target;
+    for (const Extent& extent : blocks.extents) {
+        if (extent.kind != ExtentKind::data) break;
+        std::string piece(extent.length, '\0');
+        if (!blocks_->read(extent.image_offset, {reinterpret_cast<uint8_t*>(piece.data()), piece.size()})) break;
+        target += piece;
+    }
+    return target;
+}
+
+// Named $DATA attributes and resource forks of the inode at hand; `file` is the inode they belong to.
+Result<void> TskReader::add_streams(uint64_t ino, const InodeEntry& file, EntrySink& sink) {
+    const int count = tsk_fs_file_attr_getsize(file_.get());
+    const TSK_FS_ATTR* main = tsk_fs_file_attr_get(file_.get());
+    take_tsk_error();  // a folder has no main attribute
+    const bool main_is_compressed = main && (main->flags & TSK_FS_ATTR_COMP);
+    for (int i = 0; i < count; ++i) {
+        const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get_idx(file_.get(), i);
+        if (!attribute || attribute == main || attribute->size < 0) continue;
+        const bool named_data = family_ == Family::ntfs && attribute->type == TSK_FS_ATTR_TYPE_NTFS_DATA && attribute->name;
+        const bool fork = family_ == Family::hfsplus && attribute->type == TSK_FS_ATTR_TYPE_HFS_RSRC;
+        if (family_ == Family::hfsplus && attribute->type == TSK_FS_ATTR_TYPE_HFS_EXT_ATTR) ++counts_["extended_attributes"];
+        if (!named_data && !fork) continue;
+        if (fork && (attribute->size == 0 || main_is_compressed)) continue;  // compressed: the fork is the file's own content
+        if (ino >= uint64_t{1} << 46) {                                      // no NTFS or HFS+ number is that large
+            ++counts_["streams_not_read"];
+            continue;
+        }
+        InodeEntry stream = file;
+        stream.fs_type = 'f';
+        stream.target.reset();
+        stream.extents.clear();
+        stream.faults.clear();
+        stream.ino = kFirstStreamIno + static_cast<int64_t>(ino << 16 | attribute->id);
+        stream.fs_ino = fmt::format("{}-{}-{}", ino, static_cast<int>(attribute->type), attribute->id);
+        stream.stream = fork ? "rsrc" : attribute->name;
+        stream.size = static_cast<uint64_t>(attribute->size);
+        map_attribute(*attribute, place(), stream);
+        new_streams_.push_back({stream.ino, stream.stream});
+        ++counts_["streams"];
+        TRY(sink.add_inode(std::move(stream)));
+    }
+    return host_failure();
+}
+
+// --- content ---
+
+Result<size_t> TskReader::read_content(const std::string& fs_ino, const std::string& /*stream: fs_ino says it*/, uint64_t offset, ByteSpan out) {
+    if (open_content_ != fs_ino || !content_attribute_) {
+        open_content_.clear();
+        content_attribute_ = nullptr;
+        uint64_t numbers[3] = {};
+        int count = 0;
+        for (const char *at = fs_ino.data(), *end = at + fs_ino.size(); at < end && count < 3; ++count) {
+            const auto parsed = std::from_chars(at, end, numbers[count]);
+            if (parsed.ec != std::errc() || (parsed.ptr != end && *parsed.ptr != '-'))
+                return make_error(ErrorCode::invalid_argument, "not an inode of this filesystem: " + fs_ino);
+            at = parsed.ptr + 1;
+        }
+        content_file_.reset(tsk_fs_file_open_meta(fs_.get(), nullptr, numbers[0]));
+        if (content_file_) {
+            content_attribute_ = count == 3 ? tsk_fs_file_attr_get_type(content_file_.get(), static_cast<TSK_FS_ATTR_TYPE_ENUM>(numbers[1]),
+                                                                        static_cast<uint16_t>(numbers[2]), 1)
+                                            : tsk_fs_file_attr_get(content_file_.get());
+        }
+        TRY(host_failure());
+        if (!content_attribute_) return make_error(ErrorCode::io, fmt::format("inode {} cannot be read: {}", fs_ino, take_tsk_error()));
+        open_content_ = fs_ino;
+    }
+    const auto size = content_attribute_->size > 0 ? static_cast<uint64_t>(content_attribute_->size) : 0;
+    if (offset >= size || out.empty()) return size_t{0};
+    const size_t length = static_cast<size_t>(std::min<uint64_t>(out.size(), size - offset));
+    const ssize_t done = tsk_fs_attr_read(content_attribute_, static_cast<TSK_OFF_T>(offset), reinterpret_cast<char*>(out.data()), length,
+                                          TSK_FS_FILE_READ_FLAG_NONE);
+    TRY(host_failure());
+    if (done < 0 || static_cast<size_t>(done) != length)
+        return make_error(ErrorCode::io, fmt::format("inode {} cannot be read at {}: {}", fs_ino, offset, take_tsk_error()));
+    return length;
+}
+
+// --- reporting ---
+
+void TskReader::report(std::string code, std::string message, const json& evidence, EntrySink& sink) {
+    if (++findings_of_code_[code] > kMaxTskFindings) {
+        ++counts_["findings_left_out"];
+        return;
+    }
+    std::optional<int64_t> ino;
+    if (evidence.contains("ino")) ino = static_cast<int64_t>(evidence["ino"].get<uint64_t>());
+    sink.add({std::move(code), std::move(message), text_of(evidence), volume_.number, ino});
+}
+
+Result<void> TskReader::host_failure() {
+    if (blocks_->failure()) return *blocks_->failure();
+    if (auto failure = image_->take_read_error()) return *std::move(failure);
+    return {};
+}
+
+std::string TskReader::detail() const {
+    json out = {{"libtsk", tsk_version_get_str()}, {"block_size", fs_->block_size}};
+    for (const auto& [name, count] : counts_) out[name] = count;
+    return text_of(out);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FsReader>> open_tsk(const ByteSource& source, const Volume& volume, const ReaderOptions& /*FAT's only*/,
+                                           FindingSink& findings) {
+    return TskReader::open(source, volume, findings);
+}
+
+}  // namespace ntt

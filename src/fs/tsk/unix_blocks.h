@@ -1,0 +1,58 @@
+// How ext2/3/4 and UFS inodes say where a file's blocks are: extent trees and indirect blocks.
+//
+// libtsk 4.11.1 gives runs for both, but it does not tell unwritten extents from written ones, cuts block numbers above
+// 2^32, and on a sparse file with triple indirection it builds a million runs. What the inode itself holds comes from it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "fs/tsk/content_map.h"
+#include "image/byte_source.h"
+
+namespace ntt {
+
+// Sizes in bytes.
+struct UnixLayout {
+    uint64_t volume_offset = 0;  // in the image
+    uint64_t volume_bytes = 0;
+    uint64_t unit_size = 0;      // what addresses count: a block of ext, a fragment of UFS
+    uint64_t block_size = 0;     // what the inode's entries stand for
+    uint32_t pointer_size = 4;   // in an indirect block: 4, in UFS2 8
+    enum class Order : uint8_t { little, big } order = Order::little;  // of UFS's pointers
+};
+
+// Reads blocks of metadata.
+class UnixBlocks {
+public:
+    UnixBlocks(const ByteSource& source, const UnixLayout& layout) : source_(source), layout_(layout) {}
+    const UnixLayout& layout() const { return layout_; }
+
+    // Absolute offset in the image; UINT64_MAX for an address that no image can have.
+    uint64_t image_offset(uint64_t address) const;
+    // Fills `out`; false if the block lies beyond the image, or if this computer could not read it: see failure().
+    bool read(uint64_t image_offset, ByteSpan out);
+    // The first failure of the source, which is no damage of the image: the caller gives up with it.
+    const std::optional<Error>& failure() const { return failure_; }
+
+private:
+    const ByteSource& source_;
+    UnixLayout layout_;
+    std::optional<Error> failure_;
+};
+
+using InodeAddresses = std::array<uint64_t, 15>;  // 12 direct, single, double and triple indirect
+
+// Adds what the addresses map below `size` bytes. An indirect block that cannot be read gives a fault FS_CORRUPT over
+// the bytes that it stands for. Bytes beyond what three levels can address get IMPLAUSIBLE_SIZE.
+// Source: Linux Documentation/filesystems/ext4/ifork.rst, "Direct/Indirect Block Addressing"; FreeBSD sys/ufs/ufs/dinode.h.
+void map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t size, ContentMap& map);
+
+// The same for an extent tree. `root` is the 60 bytes of i_block. Unwritten extents are holes. A node that cannot be read
+// or is not one gives a fault over the bytes that it stands for.
+// Source: Linux Documentation/filesystems/ext4/ifork.rst, "Extent Tree".
+void map_extent_tree(UnixBlocks& blocks, ByteView root, uint64_t size, ContentMap& map);
+
+}  // namespace ntt

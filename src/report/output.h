@@ -1,0 +1,29 @@
+// Where a command prints: stdout, or a buffer of a test.
+#pragma once
+
+#include <cstdio>
+#include <string_view>
+
+#include "base/result.h"
+#include "report/json.h"
+
+namespace ntt {
+
+// Buffered, for one thread. A failed write is an Error with its errno; EPIPE (the reader has gone) is for the caller to
+// take as a wish to stop, not as a failure: see reader_gone().
+class Output {
+public:
+    explicit Output(std::FILE* file) : file_(file) {}
+
+    Result<void> text(std::string_view bytes);
+    // One object on one line: JSON Lines.
+    Result<void> json(const Json& object);
+    Result<void> flush();
+
+private:
+    std::FILE* file_;
+};
+
+bool reader_gone(const Error& error);
+
+}  // namespace ntt

@@ -1,0 +1,42 @@
+// The probes that identify() tries, by the world they come from. Private to src/volume.
+#pragma once
+
+#include <optional>
+
+#include "volume/identify.h"
+#include "volume/probe_window.h"
+
+namespace ntt::probes {
+
+using Found = std::optional<Identity>;
+
+// containers.cc
+Found luks(const ProbeWindow& window);
+Found lvm1(const ProbeWindow& window);
+Found lvm2(const ProbeWindow& window);
+Found md_raid(const ProbeWindow& window);
+Found swap(const ProbeWindow& window);
+// dos_filesystems.cc
+Found fat(const ProbeWindow& window);
+Found exfat(const ProbeWindow& window);
+Found ntfs(const ProbeWindow& window);
+// apple_filesystems.cc
+Found hfs(const ProbeWindow& window);  // HFS, HFS+, HFSX, and HFS+ inside an HFS wrapper
+Found apfs(const ProbeWindow& window);
+// optical_filesystems.cc
+Found iso9660(const ProbeWindow& window);
+Found high_sierra(const ProbeWindow& window);
+Found udf(const ProbeWindow& window);
+// unix_filesystems.cc
+Found ext(const ProbeWindow& window);
+Found ufs(const ProbeWindow& window);
+Found xfs(const ProbeWindow& window);
+Found btrfs(const ProbeWindow& window);
+Found reiserfs(const ProbeWindow& window);
+Found jfs(const ProbeWindow& window);
+Found minix(const ProbeWindow& window);
+Found befs(const ProbeWindow& window);
+Found romfs(const ProbeWindow& window);
+Found squashfs(const ProbeWindow& window);
+
+}  // namespace ntt::probes

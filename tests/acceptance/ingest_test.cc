@@ -1,0 +1,401 @@
+// The main job on real images: what an archivist does, and what must come out.
+
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "acceptance/ntt.h"
+#include "base/hash.h"
+#include "support/images.h"
+
+namespace ntt::test {
+namespace {
+
+std::string b3(const std::string& bytes) { return blake3_of(as_bytes(bytes)).hex(); }
+
+TEST(MissionFloppy, small_files_are_stored_the_big_one_is_damaged_from_the_byte_where_the_image_ends_and_what_lies_behind_is_unreadable) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "f95834a4b718f54edc7b549ca854aef8.img";
+    const MissionFloppy floppy = make_mission_floppy(image);
+    Ntt ntt;
+    const Ran ran = ntt.json({"ingest", image});
+    EXPECT_EQ(ran.exit, 3) << ran.err;
+    const Json summary = ran.object("summary");
+    EXPECT_EQ(summary["medium_hash"], "f95834a4b718f54edc7b549ca854aef8");
+    EXPECT_EQ(summary["totals"]["stored"], 3);
+    EXPECT_EQ(summary["totals"]["damaged"], 1);
+    EXPECT_EQ(summary["totals"]["unreadable"], 2);
+    EXPECT_EQ(summary["totals"]["pending"], 0);
+    EXPECT_EQ(summary["totals"]["inodes"], 6);
+    EXPECT_EQ(summary["exit"], 3);
+    EXPECT_EQ(ran.object("result")["exit"], 3);
+
+    auto files = ntt.files("f95834a4");
+    for (const NamedContent& file : floppy.before) {
+        EXPECT_EQ(files[file.name]["status"], "stored");
+        EXPECT_EQ(files[file.name]["blobid"], b3(file.bytes));
+        EXPECT_EQ(read_file(ntt.blob_path(b3(file.bytes))), file.bytes);
+    }
+    const Json big = files[floppy.big.name];
+    const uint64_t readable = 841 * 512 - floppy.big_offset;
+    EXPECT_EQ(big["status"], "damaged");
+    EXPECT_EQ(big["cause"], "BEYOND_EOF");
+    EXPECT_TRUE(big["blobid"].is_null());
+    EXPECT_EQ(big["missing"], Json::array({{{"offset", readable}, {"length", 671'744 - readable}, {"cause", "BEYOND_EOF"}}}));
+    const std::string salvaged = floppy.big.bytes.substr(0, readable) + std::string(671'744 - readable, '\0');
+    EXPECT_EQ(big["partial_blobid"], b3(salvaged));
+    EXPECT_EQ(read_file(ntt.blob_path(b3(salvaged), "partial")), salvaged);
+    for (const NamedContent& file : floppy.behind) {
+        EXPECT_EQ(files[file.name]["status"], "unreadable");
+        EXPECT_EQ(files[file.name]["cause"], "BEYOND_EOF");
+        EXPECT_EQ(files[file.name]["missing_bytes"], file.bytes.size());
+        EXPECT_TRUE(files[file.name]["partial_blobid"].is_null());
+    }
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status='stored' AND blobid IS NULL"), "0\n");
+    EXPECT_EQ(ntt.sql("SELECT copied, claimed_by FROM inode WHERE cause='BEYOND_EOF' GROUP BY 1, 2"), "1|DIAGNOSTIC_SKIP:BEYOND_EOF\n");
+    EXPECT_EQ(ntt.sql("SELECT max(retry_count) FROM diagnostic_event"), "0\n") << "conclusive evidence: no second attempt";
+
+    const Json why = ntt.json({"why", "f95834a4", floppy.big.name}).object("why");
+    EXPECT_EQ(why["cause"], "BEYOND_EOF");
+    EXPECT_EQ(why["evidence"]["missing_ranges"][0]["sector"], 841);
+    EXPECT_EQ(why["evidence"]["missing_ranges"][0]["limit"], 841);
+}
+
+TEST(MissionFloppy, ingested_again_adds_nothing_and_ends_the_same) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "floppy.img";
+    make_mission_floppy(image);
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 3);
+    const std::string dump = "SELECT * FROM inode; SELECT * FROM path; SELECT * FROM missing_range; SELECT * FROM finding; SELECT * FROM diagnostic_event; SELECT * FROM blob";
+    const std::string before = ntt.sql(dump);
+    const Ran again = ntt.json({"ingest", image});
+    EXPECT_EQ(again.exit, 3);
+    EXPECT_EQ(again.object("summary")["blobs"]["new"], 0);
+    EXPECT_EQ(ntt.sql(dump), before);
+    EXPECT_EQ(ntt.run({"verify"}).exit, 0);
+}
+
+class BadSectors : public testing::TestWithParam<std::pair<char, const char*>> {};
+
+TEST_P(BadSectors, under_one_file_make_exactly_that_file_damaged_with_exact_ranges) {
+    NTT_NEED_TOOL("mformat");
+    const auto [status, cause] = GetParam();
+    const TempDir dir;
+    const std::string image = dir / "floppy.img";
+    std::vector<NamedContent> files;
+    for (uint32_t i = 0; i < 4; ++i) files.push_back({fmt::format("S{}.BIN", i), chosen_bytes(i, 120'000)});
+    make_floppy(image, files);
+    const ImageRange place = place_on_floppy(image, "S2.BIN").front();
+    const ImageRange bad{place.offset + 50 * 512, 40 * 512};
+    patch_file(image, bad.offset, std::string(bad.length, '\0'));
+    write_file(image + ".map", rescue_map(1'474'560, {bad}, status));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 3);
+    auto rows = ntt.files("floppy.img");
+    ASSERT_EQ(rows.size(), 4u);
+    for (const NamedContent& file : files) {
+        if (file.name == "S2.BIN") continue;
+        EXPECT_EQ(rows[file.name]["blobid"], b3(file.bytes));
+    }
+    const Json hit = rows["S2.BIN"];
+    EXPECT_EQ(hit["status"], "damaged");
+    EXPECT_EQ(hit["cause"], cause);
+    EXPECT_EQ(hit["missing"], Json::array({{{"offset", 50 * 512}, {"length", 40 * 512}, {"cause", cause}}}));
+    EXPECT_EQ(ntt.sql(fmt::format("SELECT count(*) FROM inode WHERE blobid = '{}'", hit["partial_blobid"].get<std::string>())), "0\n");
+}
+
+INSTANTIATE_TEST_SUITE_P(OfEveryStatus, BadSectors,
+                         testing::Values(std::pair{'-', "BAD_SECTOR"}, std::pair{'?', "NOT_TRIED"}, std::pair{'*', "NOT_TRIMMED"}, std::pair{'/', "NOT_SCRAPED"}));
+
+TEST(RescueMapChange, brings_new_verdicts_and_what_was_damaged_becomes_stored) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "floppy.img", content = chosen_bytes(1, 60'000);
+    make_floppy(image, {{"A.BIN", content}, {"B.BIN", chosen_bytes(2, 60'000)}});
+    const ImageRange place = place_on_floppy(image, "A.BIN").front();
+    write_file(image + ".map", rescue_map(1'474'560, {{place.offset, 1024}}, '-'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 3);
+    EXPECT_EQ(ntt.files("floppy.img")["A.BIN"]["status"], "damaged");
+
+    write_file(image + ".map", rescue_map(1'474'560, {}, '-'));
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 0);
+    EXPECT_EQ(ntt.files("floppy.img")["A.BIN"]["blobid"], b3(content));
+
+    const ImageRange other = place_on_floppy(image, "B.BIN").front();
+    write_file(image + ".map", rescue_map(1'474'560, {{other.offset + 512, 512}}, '?'));
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 3);
+    const Json b = ntt.files("floppy.img")["B.BIN"];
+    EXPECT_EQ(b["status"], "damaged");
+    EXPECT_EQ(b["cause"], "NOT_TRIED");
+    EXPECT_TRUE(b["blobid"].is_null());
+}
+
+TEST(ChangedImage, is_refused_with_what_changed_and_nothing_is_touched) {
+    NTT_NEED_TOOL("mformat");
+    for (const char* name : {"f95834a4b718f54edc7b549ca854aef8.img", "floppy.img"}) {
+        const TempDir dir;
+        const std::string image = dir / name;
+        make_floppy(image, {{"A.BIN", chosen_bytes(1, 60'000)}});
+        Ntt ntt;
+        EXPECT_EQ(ntt.run({"ingest", image}).exit, 0);
+        const std::string dump = "SELECT * FROM medium; SELECT * FROM image; SELECT * FROM inode";
+        const std::string before = ntt.sql(dump);
+        patch_file(image, 700'000, "changed");
+        const Ran ran = ntt.json({"ingest", image});
+        EXPECT_EQ(ran.exit, 1);
+        EXPECT_EQ(ran.object("error")["code"], "source_changed");
+        EXPECT_NE(ran.object("error")["message"].get<std::string>().find("digest"), std::string::npos);
+        EXPECT_EQ(ntt.sql(dump), before);
+    }
+}
+
+TEST(Identity, two_images_with_equal_first_and_last_MiB_are_two_media) {
+    const TempDir dir;
+    std::string bytes(4 << 20, '\0');
+    write_file(dir / "one.img", bytes);
+    bytes[2 << 20] = 1;
+    write_file(dir / "two.img", bytes);
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "one.img", dir / "two.img"}).exit, 3) << "no filesystem in either";
+    EXPECT_EQ(ntt.sql("SELECT count(DISTINCT medium_hash) FROM medium"), "2\n");
+}
+
+TEST(Sources, that_are_no_images_are_named_errors_and_do_not_stop_the_others) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_floppy(dir / "good.img", {{"A.TXT", "hello"}});
+    write_file(dir / "empty.img", "");
+    must("mkdir folder; echo x > x; tar cf posing.img x", dir.path().string());
+    Ntt ntt;
+    const Ran ran = ntt.json({"ingest", dir / "empty.img", dir / "folder", dir / "missing.img", dir / "posing.img", dir / "good.img"});
+    EXPECT_EQ(ran.exit, 1);
+    size_t errors = 0;
+    for (const Json& object : ran.objects()) errors += object["type"] == "error" ? 1u : 0u;
+    EXPECT_EQ(errors, 4u);
+    EXPECT_EQ(ran.object("summary")["totals"]["stored"], 1);
+    EXPECT_EQ(ran.object("result")["sources"], 5);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM medium"), "1\n");
+}
+
+TEST(TwoExtPartitions, with_equal_inode_numbers_keep_their_own_contents) {
+    NTT_NEED_TOOL("mke2fs");
+    NTT_NEED_TOOL("sfdisk");
+    const TempDir dir;
+    const std::string image = dir / "disk.img", one = chosen_bytes(1, 30'000), two = chosen_bytes(2, 31'000);
+    must("mkdir a b; truncate -s 12M disk.img; printf 'start=2048,size=8192,type=83\\nstart=10240,size=8192,type=83\\n' | sfdisk -q disk.img", dir.path().string());
+    write_file(dir / "a/one.bin", one);
+    write_file(dir / "b/two.bin", two);
+    make_ext(dir / "p1", "ext2", 4096, dir / "a");
+    make_ext(dir / "p2", "ext2", 4096, dir / "b");
+    must("dd if=p1 of=disk.img bs=512 seek=2048 conv=notrunc status=none; dd if=p2 of=disk.img bs=512 seek=10240 conv=notrunc status=none", dir.path().string());
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 0);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE fs_type='f' AND ino=12"), "2\n") << "the case is only one when the numbers are equal";
+    auto files = ntt.files("disk.img");
+    EXPECT_EQ(files["one.bin"]["blobid"], b3(one));
+    EXPECT_EQ(files["two.bin"]["blobid"], b3(two));
+    EXPECT_NE(files["one.bin"]["volume"], files["two.bin"]["volume"]);
+}
+
+TEST(Names, with_every_byte_but_NUL_and_slash_are_listed_found_and_exported_byte_for_byte) {
+    NTT_NEED_TOOL("mke2fs");
+    const TempDir dir;
+    std::map<std::string, std::string> contents;
+    for (int byte = 1; byte < 256; ++byte) {
+        if (byte == '/') continue;
+        const std::string name = fmt::format("n{}", byte) + static_cast<char>(byte) + "x";
+        contents[name] = fmt::format("content {}", byte);
+    }
+    for (const char* name : {"Wrap in \\left-\\right.plist", "\\n.plist", "\\newenvironment{Rdaemon}.tmSnippet", "-leading", "a\nb", " ", "~2", "..."})
+        contents[name] = name;
+    std::filesystem::create_directory(dir / "tree");
+    for (const auto& [name, bytes] : contents) write_file(dir / "tree/" + name, bytes);
+    make_ext(dir / "names.img", "ext4", 16384, dir / "tree");
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "names.img"}).exit, 0);
+    auto files = ntt.files("names.img");
+    for (const auto& [name, bytes] : contents) {
+        ASSERT_TRUE(files.count(name)) << to_display_utf8(name);
+        EXPECT_EQ(files[name]["blobid"], b3(bytes));
+    }
+    const std::string hostile = "n28\x1Cx";
+    EXPECT_EQ(ntt.json({"find", hostile}).object("file")["path"], to_display_utf8(hostile));
+    EXPECT_EQ(ntt.run({"export", "names.img", dir / "out"}).exit, 0);
+    EXPECT_EQ(sh("diff -r tree out --exclude=lost+found", dir.path().string()).exit, 0);
+}
+
+TEST(DosNames, in_code_page_850_and_long_ones_are_found_and_none_is_merged) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "dos.img";
+    make_floppy(image, {{"NXNO.DOC", "n tilde"}, {"CAFX.TXT", "e acute"}, {"CAFY.TXT", "e grave"}, {"A long name, ünïcode ☃.txt", "long"}});
+    // Put the code page's own bytes into the directory entries: 0xA5 Ñ, 0x90 É, 0xD4 È.
+    std::string bytes = read_file(image);
+    const auto patch = [&](const std::string& from, const std::string& to) {
+        const size_t at = bytes.find(from);
+        ASSERT_NE(at, std::string::npos) << from;
+        bytes.replace(at, to.size(), to);
+    };
+    patch("NXNO    DOC", "NI\xA5O    DOC");
+    patch("CAFX    TXT", "CAF\x90    TXT");
+    patch("CAFY    TXT", "CAF\xD4    TXT");
+    write_file(image, bytes);
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 0);
+    auto files = ntt.files("dos.img");
+    EXPECT_EQ(files["NIÑO.DOC"]["blobid"], b3("n tilde"));
+    EXPECT_EQ(files["CAFÉ.TXT"]["blobid"], b3("e acute"));
+    EXPECT_EQ(files["CAFÈ.TXT"]["blobid"], b3("e grave"));
+    EXPECT_EQ(files["A long name, ünïcode ☃.txt"]["blobid"], b3("long"));
+    EXPECT_EQ(ntt.json({"find", "NIÑO.DOC"}).object("file")["medium_hash"], files["NIÑO.DOC"]["medium_hash"]);
+}
+
+TEST(Deduplication, holds_within_a_medium_and_across_media) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string shared = chosen_bytes(5, 50'000);
+    make_floppy(dir / "one.img", {{"A.BIN", shared}, {"B.BIN", shared}});
+    make_floppy(dir / "two.img", {{"C.BIN", shared}, {"D.BIN", "other"}});
+    Ntt ntt;
+    const Json one = ntt.json({"ingest", dir / "one.img"}).object("summary");
+    EXPECT_EQ(one["blobs"]["new"], 1);
+    EXPECT_EQ(one["blobs"]["deduplicated"], 1);
+    EXPECT_EQ(one["bytes"]["unique_new"], 50'000);
+    const Json two = ntt.json({"ingest", dir / "two.img"}).object("summary");
+    EXPECT_EQ(two["blobs"]["new"], 1);
+    EXPECT_EQ(two["blobs"]["deduplicated"], 1);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM blob"), "2\n");
+}
+
+TEST(WrongSizedBlob, goes_to_quarantine_and_the_good_bytes_take_its_place) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string content = chosen_bytes(5, 50'000);
+    make_floppy(dir / "one.img", {{"A.BIN", content}});
+    Ntt ntt;
+    std::filesystem::create_directories(ntt.home() + "/by-hash/" + b3(content).substr(0, 2));
+    write_file(ntt.blob_path(b3(content)), content.substr(0, 100));
+    EXPECT_EQ(ntt.run({"ingest", dir / "one.img"}).exit, 0);
+    EXPECT_EQ(read_file(ntt.blob_path(b3(content))), content);
+    EXPECT_FALSE(std::filesystem::is_empty(ntt.home() + "/quarantine"));
+}
+
+TEST(Limit, leaves_work_and_copy_finishes_it) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    std::vector<NamedContent> files;
+    for (uint32_t i = 0; i < 9; ++i) files.push_back({fmt::format("F{}.BIN", i), chosen_bytes(i, 3000)});
+    make_floppy(dir / "one.img", files);
+    Ntt ntt;
+    const Ran first = ntt.json({"ingest", dir / "one.img", "--limit", "4"});
+    EXPECT_EQ(first.exit, 4);
+    EXPECT_EQ(first.object("summary")["totals"]["stored"], 4);
+    EXPECT_EQ(first.object("summary")["totals"]["pending"], 5);
+    const std::string medium = first.object("summary")["medium_hash"];
+    EXPECT_EQ(ntt.run({"copy", "--medium-hash", medium}).exit, 0);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status='stored'"), "9\n");
+}
+
+TEST(EnumerateOnly, gives_the_verdicts_and_copies_nothing) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_mission_floppy(dir / "floppy.img");
+    Ntt ntt;
+    ntt.run({"ingest", dir / "floppy.img", "--enumerate-only"});
+    auto files = ntt.files("floppy.img");
+    EXPECT_EQ(files["AliciaMainList.xls"]["status"], "pending");
+    EXPECT_EQ(files["AliciaMainList.xls"]["cause"], "BEYOND_EOF");
+    EXPECT_EQ(files["LETTER0.TXT"]["status"], "unreadable");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM blob"), "0\n");
+}
+
+TEST(DryRun, keeps_nothing) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_floppy(dir / "one.img", {{"A.BIN", "x"}});
+    Ntt ntt;
+    const Ran ran = ntt.json({"ingest", "--dry-run", dir / "one.img"});
+    EXPECT_EQ(ran.object("summary")["totals"]["inodes"], 1);
+    EXPECT_TRUE(std::filesystem::is_empty(ntt.home()));
+}
+
+TEST(ExcludePatterns, mark_files_that_are_listed_but_not_copied) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_floppy(dir / "one.img", {{"A.BIN", "x"}, {"B.TMP", "y"}});
+    write_file(dir / "patterns", "\\.TMP$\n");
+    Ntt ntt;
+    const Ran ran = ntt.json({"ingest", dir / "one.img", "--exclude-from", dir / "patterns"});
+    EXPECT_EQ(ran.exit, 0);
+    EXPECT_EQ(ran.object("summary")["totals"]["excluded"], 1);
+    EXPECT_EQ(ntt.sql("SELECT claimed_by FROM inode WHERE status='excluded'"), "EXCLUDED\n");
+    EXPECT_EQ(ntt.files("one.img")["B.TMP"]["status"], "excluded");
+}
+
+TEST(Requeue, by_the_missions_SQL_brings_a_file_back_and_it_is_judged_again) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_mission_floppy(dir / "floppy.img");
+    Ntt ntt;
+    const std::string medium = ntt.json({"ingest", dir / "floppy.img"}).object("summary")["medium_hash"];
+    must("sqlite3 " + shell_quoted(ntt.home() + "/catalog.db") + " \"UPDATE inode SET copied=false, claimed_by=NULL WHERE medium_hash='" + medium + "'\"");
+    EXPECT_EQ(ntt.json({"show", medium}).object("medium")["totals"]["pending"], 6);
+    EXPECT_EQ(ntt.run({"copy", "--medium-hash", medium}).exit, 3);
+    auto files = ntt.files(medium);
+    EXPECT_EQ(files["AliciaMainList.xls"]["status"], "damaged");
+    EXPECT_EQ(files["LETTER0.TXT"]["status"], "unreadable");
+    EXPECT_EQ(files["REPORT0.DOC"]["status"], "stored");
+}
+
+TEST(Interrupted, before_it_begins_ends_with_130_and_a_second_run_completes) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_floppy(dir / "one.img", {{"A.BIN", "x"}});
+    Ntt ntt;
+    ntt.cancel.cancel();
+    EXPECT_EQ(ntt.run({"ingest", dir / "one.img"}).exit, 130);
+    Ntt again;
+    EXPECT_EQ(again.run({"ingest", dir / "one.img"}).exit, 0);
+}
+
+TEST(TruncatedPartition, is_named_so_and_its_front_part_is_read) {
+    NTT_NEED_TOOL("mke2fs");
+    NTT_NEED_TOOL("sfdisk");
+    const TempDir dir;
+    std::filesystem::create_directory(dir / "tree");
+    write_file(dir / "tree/first.bin", chosen_bytes(1, 10'000));
+    write_file(dir / "tree/large.bin", chosen_bytes(2, 6'000'000));
+    make_ext(dir / "part", "ext2", 16384, dir / "tree");
+    must("truncate -s 18M disk.img; echo 'start=2048,size=32768,type=83' | sfdisk -q disk.img; dd if=part of=disk.img bs=512 seek=2048 conv=notrunc status=none; truncate -s 5M disk.img",
+         dir.path().string());
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "disk.img"}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT outcome FROM volume"), "truncated\n");
+    auto files = ntt.files("disk.img");
+    EXPECT_EQ(files["first.bin"]["blobid"], b3(chosen_bytes(1, 10'000)));
+    EXPECT_EQ(files["large.bin"]["status"], "damaged");
+    EXPECT_EQ(files["large.bin"]["cause"], "BEYOND_EOF");
+}
+
+TEST(Store, files_have_the_contracts_modes_whatever_the_umask) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_floppy(dir / "one.img", {{"A.BIN", "x"}, {"EMPTY.BIN", ""}});
+    const mode_t before = ::umask(077);
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "one.img"}).exit, 0);
+    ::umask(before);
+    struct stat info {};
+    ASSERT_EQ(::stat(ntt.blob_path(b3("x")).c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0444u);
+    ASSERT_EQ(::stat(ntt.blob_path("af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262").c_str(), &info), 0) << "the empty file";
+    ASSERT_EQ(::stat((ntt.home() + "/by-hash").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0755u);
+}
+
+}  // namespace
+}  // namespace ntt::test

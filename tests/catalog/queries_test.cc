@@ -1,0 +1,1 @@
+int ntt_queries_placeholder();

@@ -1,0 +1,39 @@
+// An SQLite VFS over the system's own that fails the Nth operation on demand and can drop what was not synced.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace ntt::test {
+
+// Registered under `name()` while it lives; one at a time for each name. Thread-safe as far as SQLite's own files are.
+class FaultVfs {
+public:
+    FaultVfs();
+    ~FaultVfs();
+    FaultVfs(const FaultVfs&) = delete;
+    FaultVfs& operator=(const FaultVfs&) = delete;
+
+    const std::string& name() const;
+
+    // Operations that can fail: open, read, write, truncate, sync, delete.
+    uint64_t operations() const;
+    // The Nth operation from now (from 1) fails once with `sqlite_code` (SQLITE_IOERR_WRITE, SQLITE_FULL …); a read
+    // or open that is hit fails with SQLITE_IOERR_READ, respectively SQLITE_CANTOPEN.
+    void fail_at(uint64_t n, int sqlite_code);
+    void fail_never();
+    bool has_failed() const;
+
+    // From here on every operation fails, as after a power cut; close the database, then undo().
+    void stop();
+    // Takes back every write, truncation and creation since the file's last sync. All files must be closed.
+    void undo();
+
+    struct State;
+
+private:
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace ntt::test
