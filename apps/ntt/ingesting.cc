@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "report/hints.h"
@@ -15,6 +18,19 @@ constexpr uint64_t kDamagedFilesNamed = 20;  // of one source; `ntt files` has t
 Exit exit_code(int contract) { return static_cast<Exit>(contract); }
 
 }  // namespace
+
+Result<void> ScratchFolder::make() {
+    std::error_code failed;
+    std::string pattern = (std::filesystem::temp_directory_path(failed) / "ntt-dry-run-XXXXXX").string();
+    if (failed || ::mkdtemp(pattern.data()) == nullptr) return errno_error(failed ? failed.value() : errno, "make a temporary folder");
+    path_ = pattern;
+    return {};
+}
+
+ScratchFolder::~ScratchFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+}
 
 void CopyingOptions::declare(CLI::App& app) {
     app.add_option("--engine", engine, "how files are reached: image reads the image itself; auto takes what can read it")
@@ -54,7 +70,8 @@ std::string worker_name(const std::string& chosen) {
 Result<std::unique_ptr<Ingesting>> Ingesting::open(Session& session, IngestGoal goal, Keep keep) {
     std::unique_ptr<Ingesting> out(new Ingesting(session));
     if (keep == Keep::nothing) {
-        TRY_ASSIGN(out->catalog_, open_catalog(session.io().env, session.io().clock, kMemoryCatalog));
+        TRY(out->scratch_.make());
+        TRY_ASSIGN(out->catalog_, open_catalog(session.io().env, session.io().clock, "sqlite:" + out->scratch_.path() + "/catalog.db"));
     } else {
         TRY_ASSIGN(out->catalog_, session.open_catalog(IfAbsent::create));
     }
@@ -111,14 +128,15 @@ Result<void> Ingesting::tell_damage(const IngestReport& report) {
         FileFilter filter;
         filter.medium_hash = report.medium_hash;
         filter.status = status;
-        TRY(catalog_->files(filter, [&](const FileRow& file) -> Result<void> {
+        const Result<void> told = catalog_->files(filter, [&](const FileRow& file) -> Result<void> {
             if (named == kDamagedFilesNamed) return make_error(ErrorCode::limit, "enough for a screen");
             ++named;
             TRY(session_.out().text(fmt::format("  {}\n", damage_line(file, file.path.path))));
             const std::string next = next_step(file.inode, file.missing, where);
             if (!next.empty()) TRY(session_.out().text(fmt::format("      {}\n", next)));
             return {};
-        }));
+        });
+        if (!told.ok()) return told.error();
     }
     if (named == kDamagedFilesNamed)
         TRY(session_.out().text(fmt::format("  … all of them: ntt files {} --status damaged (or unreadable)\n", report.medium_hash.substr(0, 12))));

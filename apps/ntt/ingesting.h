@@ -27,10 +27,28 @@ struct CopyingOptions {
 // "HOST-PID", or what the user chose.
 std::string worker_name(const std::string& chosen);
 
+// A folder of its own below $TMPDIR, gone at the end: where a dry run keeps its catalog.
+class ScratchFolder {
+public:
+    ScratchFolder() = default;
+    ~ScratchFolder();
+    ScratchFolder(const ScratchFolder&) = delete;
+    ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+    Result<void> make();
+    const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+// What becomes of what a call finds.
+enum class Keep { everything, nothing };
+
 // A catalog and a store for the runs of one call.
 class Ingesting {
 public:
-    // With Keep::nothing the catalog is one in memory.
+    // With Keep::nothing the catalog lies in a folder that goes with this object.
     static Result<std::unique_ptr<Ingesting>> open(Session& session, IngestGoal goal, Keep keep);
 
     const IngestContext& context() const { return *context_; }
@@ -45,6 +63,7 @@ private:
     Result<void> tell_damage(const IngestReport& report);
 
     Session& session_;
+    ScratchFolder scratch_;
     std::unique_ptr<Catalog> catalog_;
     std::unique_ptr<Store> store_;
     ProgressCounters counters_;

@@ -61,16 +61,10 @@ Result<void> read_table(const std::string& file, const toml::table& table, const
 
 // The whole file; nullopt if there is none.
 Result<std::optional<std::string>> read_config(Env& env, const std::string& path) {
-    auto file = env.open_read(path);
-    if (!file.ok()) {
-        if (file.error().code == ErrorCode::not_found) return std::optional<std::string>();
-        return file.error();
-    }
-    std::string text(kMaxConfigBytes + 1, '\0');
-    TRY_ASSIGN(const size_t size, env.read_at(*file, {reinterpret_cast<uint8_t*>(text.data()), text.size()}, 0));
-    if (size > kMaxConfigBytes) return make_error(ErrorCode::malformed, path + " is too long for a configuration file");
-    text.resize(size);
-    return std::optional<std::string>(std::move(text));
+    Result<std::string> text = env.read_file(path, kMaxConfigBytes);
+    if (!text.ok() && text.error().code == ErrorCode::not_found) return std::optional<std::string>();
+    if (!text.ok()) return std::move(text).take_error();
+    return std::optional<std::string>(std::move(text).value());
 }
 
 // An empty variable is an unset one.

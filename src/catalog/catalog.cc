@@ -4,7 +4,8 @@
 
 namespace ntt {
 
-Result<std::unique_ptr<Catalog>> open_catalog(Env& env, const Clock& clock, const std::string& url, const CatalogOptions& options) {
+Result<std::unique_ptr<Catalog>> open_catalog(Env& env, const Clock& clock, const std::string& url,
+                                              const CatalogOptions& options) {
     constexpr std::string_view kSqlite = "sqlite:";
     if (url.starts_with("postgresql:") || url.starts_with("postgres:"))
         return make_error(ErrorCode::unsupported, "PostgreSQL catalogs come with a later version", "use sqlite:FILE");

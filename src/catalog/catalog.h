@@ -40,13 +40,15 @@ public:
     // --- media, images, volumes ---
     virtual Result<MediumKey> add_medium(const MediumRow& row) = 0;          // already_exists if the hash is known
     virtual Result<void> update_medium(const MediumRow& row) = 0;            // all columns but medium_hash and added_at
+    // Gives a medium that is being enumerated its hash, once that is known; already_exists if it is taken.
+    virtual Result<void> rename_medium(MediumKey medium, const std::string& medium_hash) = 0;
     virtual Result<std::optional<MediumRow>> medium(const std::string& medium_hash) = 0;
     virtual Result<std::vector<MediumRow>> media() = 0;                      // in order of added_at
     virtual Result<MediumKey> medium_key(const std::string& medium_hash) = 0;
     // By hash, unique prefix of a hash, or label: not_found, or invalid_argument naming the candidates if several fit.
     virtual Result<MediumRow> resolve_medium(const std::string& text) = 0;
     virtual Result<int64_t> add_image(const ImageRow& row) = 0;
-    virtual Result<void> update_image(const ImageRow& row) = 0;              // map columns and path, by image_id
+    virtual Result<void> update_image(const ImageRow& row) = 0;              // path, digest and map columns, by image_id
     virtual Result<std::vector<ImageRow>> images(const std::string& medium_hash) = 0;
     virtual Result<bool> has_image_of_size(uint64_t size_bytes) = 0;
     virtual Result<void> put_volume(const VolumeRow& row) = 0;               // insert, or update by (medium, volume)
@@ -82,7 +84,6 @@ public:
     // Inodes with `limit` or more recorded errors that are pending become MAX_RETRIES_EXCEEDED. Returns how many.
     virtual Result<uint64_t> give_up_on_errors(MediumKey medium, int limit, const std::string& at) = 0;
     virtual Result<uint64_t> requeue(const RequeueFilter& filter) = 0;
-    // Sums over blobs whose first_seen is at or after `since` are the caller's business; see CopyOutcome::fresh.
 
     // --- reading ---
     // In order of medium, volume, entry. The visitor may stop early with ErrorCode::limit, which is then not an error.

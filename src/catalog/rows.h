@@ -125,7 +125,7 @@ struct WorkItem {
     std::vector<MissingRow> missing;
 };
 
-// What became of one inode. `status` is never pending.
+// What became of one inode. Status pending: this host could not read it; `error` is recorded and it stays in the queue.
 struct CopyOutcome {
     int64_t row = 0;
     int volume = 0;

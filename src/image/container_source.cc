@@ -172,22 +172,17 @@ public:
     Result<void> read(uint64_t offset, ByteSpan out) const override {
         TRY(check_range(offset, out.size()));
         const std::lock_guard lock(mutex_);
-        if (is_lost({offset, out.size()})) {
-            std::fill(out.begin(), out.end(), uint8_t{0});
-            return {};
-        }
-        if (decode(offset, out).ok()) {
-            if (!has_checksum_errors()) return {};
-            TRY(suspect_host());
-            return note_lost_chunks(offset, out);
-        }
-        TRY(suspect_host());
         while (!out.empty()) {
-            const ByteSpan piece = out.first(std::min<uint64_t>(out.size(), kSalvageBytes - offset % kSalvageBytes));
-            if (!decode(offset, piece).ok()) {
+            // The first lost range that ends behind `offset`: we are in it, or may decode up to it.
+            const auto lost = std::upper_bound(lost_.begin(), lost_.end(), offset,
+                                               [](uint64_t at, const ByteRange& range) { return at < range.end(); });
+            const bool inside = lost != lost_.end() && lost->offset <= offset;
+            const uint64_t stop = lost == lost_.end() ? size_ : inside ? lost->end() : lost->offset;
+            const ByteSpan piece = out.first(std::min<uint64_t>(out.size(), stop - offset));
+            if (inside)
                 std::fill(piece.begin(), piece.end(), uint8_t{0});
-                add_range(lost_, {offset, piece.size()});
-            }
+            else
+                TRY(read_anew(offset, piece));
             offset += piece.size();
             out = out.subspan(piece.size());
         }
@@ -232,10 +227,24 @@ private:
         return {};
     }
 
-    bool is_lost(ByteRange range) const {
-        return std::any_of(lost_.begin(), lost_.end(), [&](const ByteRange& lost) {
-            return !range.empty() && range.offset >= lost.offset && range.end() <= lost.end();
-        });
+    // Decodes; what does not decode becomes zeros and is lost_.
+    Result<void> read_anew(uint64_t offset, ByteSpan out) const {
+        if (decode(offset, out).ok()) {
+            if (!has_checksum_errors()) return {};
+            TRY(suspect_host());
+            return note_lost_chunks(offset, out);
+        }
+        TRY(suspect_host());
+        while (!out.empty()) {
+            const ByteSpan piece = out.first(std::min<uint64_t>(out.size(), kSalvageBytes - offset % kSalvageBytes));
+            if (!decode(offset, piece).ok()) {
+                std::fill(piece.begin(), piece.end(), uint8_t{0});
+                add_range(lost_, {offset, piece.size()});
+            }
+            offset += piece.size();
+            out = out.subspan(piece.size());
+        }
+        return {};
     }
 
     // Of the chunks just read with an error, those that are all zeros hold nothing that asking again could give.

@@ -23,9 +23,6 @@ enum class IngestGoal : uint8_t {
     enumerate,  // up to and including the verdicts
 };
 
-// What becomes of the findings of a run.
-enum class Keep : uint8_t { everything, nothing };
-
 struct IngestOptions {
     std::optional<std::string> name;         // the operator's label; default: the file's name
     std::optional<std::string> medium_hash;  // given by the operator; checked

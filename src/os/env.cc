@@ -82,6 +82,15 @@ Result<size_t> Env::read_at(const Fd& fd, ByteSpan out, uint64_t offset) {
     return done;
 }
 
+Result<std::string> Env::read_file(const std::string& path, size_t max_bytes) {
+    TRY_ASSIGN(const Fd file, open_read(path));
+    std::string text(max_bytes + 1, '\0');
+    TRY_ASSIGN(const size_t size, read_at(file, {reinterpret_cast<uint8_t*>(text.data()), text.size()}, 0));
+    if (size > max_bytes) return make_error(ErrorCode::limit, fmt::format("{} is longer than {} bytes", path, max_bytes));
+    text.resize(size);
+    return text;
+}
+
 Result<struct stat> Env::stat_fd(const Fd& fd) {
     struct stat out {};
     TRY(done([&] { return ::fstat(fd.raw(), &out); }, "stat of an open file"));

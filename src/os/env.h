@@ -71,6 +71,8 @@ public:
     virtual Result<Fd> open_read_at(const Fd& dir, const std::string& name);  // O_NOFOLLOW
     // Fills `out` as far as the file goes; fewer bytes than asked for means end of file.
     virtual Result<size_t> read_at(const Fd& fd, ByteSpan out, uint64_t offset);
+    // A whole small file; limit if it is longer than `max_bytes`.
+    Result<std::string> read_file(const std::string& path, size_t max_bytes);
     virtual Result<struct stat> stat_fd(const Fd& fd);
     virtual Result<struct stat> stat_path(const std::string& path);  // follows symlinks
     // not_found when there is no such name. Does not follow a symlink.

@@ -302,7 +302,7 @@ Result<void> DiskStore::sync_all() {
 Result<void> DiskStore::sync_names(const std::vector<StagedBlob>& group) {
     const std::optional<TempMethod> method = temp_files_.method();
     if (method && *method != TempMethod::unnamed) {  // syncfs alone will not do (TempFiles::seal)
-        std::set<std::string> folders{kQuarantineName};
+        std::set<std::string> folders{".", kQuarantineName};
         for (const StagedBlob& blob : group) {
             std::string path = path_of(blob.kind(), blob.id());
             for (size_t slash = path.rfind('/'); slash != std::string::npos; slash = path.rfind('/')) {

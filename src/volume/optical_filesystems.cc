@@ -70,10 +70,10 @@ Found iso9660(const ProbeWindow& window) {
     if (primary.size() == 0) return {};
     Identity out;
     out.fs_type = "iso9660";
-    // Which names libtsk gives: those of the Joliet tree if there is one (measured on 4.11.1). src/fs/tsk takes the Rock
-    // Ridge names where there is no Joliet.
+    // The names to read. Rock Ridge comes first, as in Linux: its names are longer, raw, and only they know links and modes;
+    // in Joliet a symbolic link is an empty file.
     const bool rock_ridge = has_rock_ridge(window, primary);
-    out.view = joliet.size() != 0 ? "joliet" : rock_ridge ? "rockridge" : "iso9660";
+    out.view = rock_ridge ? "rockridge" : joliet.size() != 0 ? "joliet" : "iso9660";
     out.notes["extensions"] = nlohmann::json::array();
     if (joliet.size() != 0) out.notes["extensions"].push_back("joliet");
     if (rock_ridge) out.notes["extensions"].push_back("rockridge");

@@ -77,7 +77,9 @@ std::unique_ptr<Catalog> CatalogTest::another(int busy_timeout_ms) {
     return opened.ok() ? std::move(opened).value() : nullptr;
 }
 
-void CatalogTest::add(const InodeRow& row, std::span<const MissingRow> missing) { ASSERT_OK(catalog_->add_inode(medium_, row, missing)); }
+void CatalogTest::add(const InodeRow& row, std::span<const MissingRow> missing) {
+    ASSERT_OK(catalog_->add_inode(medium_, row, missing));
+}
 void CatalogTest::add(const PathRow& row) { ASSERT_OK(catalog_->add_path(medium_, row)); }
 
 int64_t CatalogTest::row_of(int64_t ino, int volume) {
@@ -416,7 +418,8 @@ TEST_P(CatalogContract, an_inode_is_excluded_only_if_every_name_is) {
 }
 
 TEST_P(CatalogContract, findings_come_back_in_order) {
-    ASSERT_OK(catalog_->add_finding(medium_, Finding{"boot_sector_corruption", "the first sector", R"({"sector":0})", 0, std::nullopt}, kTime));
+    ASSERT_OK(catalog_->add_finding(
+        medium_, Finding{"boot_sector_corruption", "the first sector", R"({"sector":0})", 0, std::nullopt}, kTime));
     ASSERT_OK(catalog_->add_finding(medium_, Finding{"implausible_date", "2101", "{}", 1, 7}, kTime));
     ASSERT_OK_ASSIGN(const auto findings, catalog_->findings(kHash));
     ASSERT_EQ(findings.size(), 2u);
@@ -473,7 +476,8 @@ TEST_P(CatalogContract, a_lock_has_one_owner_and_ends_with_it) {
         EXPECT_TRUE(other->lock("ingest-af1349b9").ok());
     }
     EXPECT_TRUE(other->lock("ingest-f95834a4").ok());
-    for (const char* name : {"", "a/b", "..", "a b"}) EXPECT_EQ(catalog_->lock(name).error().code, ErrorCode::invalid_argument) << name;
+    for (const char* name : {"", "a/b", "..", "a b"})
+        EXPECT_EQ(catalog_->lock(name).error().code, ErrorCode::invalid_argument) << name;
 }
 
 // --- the queue and the outcomes ---
@@ -499,7 +503,8 @@ TEST_P(CatalogContract, work_items_carry_the_verdict) {
     InodeRow row = file_row(1, 4096);
     row.cause = Cause::NOT_TRIED;
     row.missing_bytes = 1024;
-    add(row, std::vector<MissingRow>{{1024, 512, 1536, Cause::NOT_TRIED}, {512, 512, 1024, Cause::NOT_TRIED}, {0, 0, 0, Cause::NOT_TRIED}});
+    add(row, std::vector<MissingRow>{
+                 {1024, 512, 1536, Cause::NOT_TRIED}, {512, 512, 1024, Cause::NOT_TRIED}, {0, 0, 0, Cause::NOT_TRIED}});
     ASSERT_OK_ASSIGN(const auto rows, catalog_->pending_rows(medium_));
     ASSERT_OK_ASSIGN(const auto items, catalog_->work_items(medium_, rows));
     ASSERT_EQ(items.size(), 1u);
@@ -695,8 +700,8 @@ TEST_P(CatalogContract, a_requeue_takes_only_what_all_conditions_select) {
     for (int64_t ino = 1; ino <= 3; ++ino) add(file_row(ino));
     add(file_row(1, 1000, 2));
     add(folder_row(9));
-    commit({stored(1), damaged(2, Cause::BAD_SECTOR, {{0, 1, 0, Cause::BAD_SECTOR}}), unreadable(3, Cause::BEYOND_EOF, {{0, 1000, 0, Cause::BEYOND_EOF}}),
-            stored(1, "content", 2)});
+    commit({stored(1), damaged(2, Cause::BAD_SECTOR, {{0, 1, 0, Cause::BAD_SECTOR}}),
+            unreadable(3, Cause::BEYOND_EOF, {{0, 1000, 0, Cause::BEYOND_EOF}}), stored(1, "content", 2)});
     const auto requeued = [&](RequeueFilter filter) {
         filter.medium_hash = kHash;
         const auto count = catalog_->requeue(filter);
@@ -780,7 +785,8 @@ TEST_P(CatalogContract, files_can_be_chosen_by_status_cause_inode_and_name) {
     add(path_row(4, 4, "other/[1].txt"));
     add(path_row(5, 5, "n\xC3\x81.txt"));
     add(path_row(6, 1, "again.xls"));
-    commit({stored(2), damaged(1, Cause::BEYOND_EOF, {{0, 512, 0, Cause::BEYOND_EOF}}), unreadable(3, Cause::BAD_SECTOR, {{0, 1000, 0, Cause::BAD_SECTOR}})});
+    commit({stored(2), damaged(1, Cause::BEYOND_EOF, {{0, 512, 0, Cause::BEYOND_EOF}}),
+            unreadable(3, Cause::BAD_SECTOR, {{0, 1000, 0, Cause::BAD_SECTOR}})});
     InodeRow predicted = file_row(6);
     predicted.cause = Cause::BEYOND_EOF;
     add(predicted);
@@ -833,7 +839,8 @@ TEST_P(CatalogContract, a_visitor_stops_a_listing_with_limit_and_fails_it_with_a
         return ++seen == 2 ? Result<void>(make_error(ErrorCode::limit, "enough")) : Result<void>();
     }));
     EXPECT_EQ(seen, 2);
-    const auto failed = catalog_->files({}, [](const FileRow&) -> Result<void> { return make_error(ErrorCode::cancelled, "stop"); });
+    const auto failed =
+        catalog_->files({}, [](const FileRow&) -> Result<void> { return make_error(ErrorCode::cancelled, "stop"); });
     ASSERT_FALSE(failed.ok());
     EXPECT_EQ(failed.error().code, ErrorCode::cancelled);
     EXPECT_EQ(totals().paths, 3u);
@@ -881,7 +888,8 @@ TEST_P(CatalogContract, problems_get_the_newest_1000_events_and_keep_their_other
     ASSERT_EQ(list.size(), 1000u);
     EXPECT_EQ(list.front()["ino"], 4);
     EXPECT_EQ(list.back()["ino"], 1003);
-    for (const char* key : {"ino", "volume", "retry_count", "checks", "action", "timestamp", "worker_id", "exception_type", "exception_msg", "cause"})
+    for (const char* key : {"ino", "volume", "retry_count", "checks", "action", "timestamp", "worker_id", "exception_type",
+                            "exception_msg", "cause"})
         EXPECT_TRUE(list.front().contains(key)) << key;
     EXPECT_EQ(list.front()["checks"][0], "detected_beyond_eof");
 }

@@ -5,18 +5,18 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "os/env.h"
 #include "catalog/catalog.h"
+#include "os/env.h"
 #include "support/support.h"
 
 namespace ntt::sqlite {
 namespace {
 
-using ::testing::HasSubstr;
 using test::must;
 using test::shell_quoted;
 using test::TempDir;
 using test::why;
+using ::testing::HasSubstr;
 
 class Migrations : public ::testing::Test {
 protected:
@@ -44,7 +44,8 @@ TEST_F(Migrations, each_is_recorded_with_its_digest) {
     ASSERT_OK(migrate_to(embedded_migrations()));
     std::string expected;
     for (const Migration& migration : embedded_migrations())
-        expected += std::to_string(migration.version) + "|" + std::string(migration.name) + "|" + blake3_of(as_bytes(migration.sql)).hex() + "\n";
+        expected += std::to_string(migration.version) + "|" + std::string(migration.name) + "|" +
+                    blake3_of(as_bytes(migration.sql)).hex() + "\n";
     EXPECT_EQ(sql("SELECT version, name, digest FROM schema_migration"), expected);
     EXPECT_THAT(sql("SELECT applied_at FROM schema_migration"), HasSubstr("Z"));
     ASSERT_OK(migrate_to(embedded_migrations()));

@@ -80,7 +80,11 @@ TEST(CatalogFile, an_unknown_vfs_is_an_error) {
 }
 
 TEST_F(SqliteCatalog, damaged_pages_are_damage_of_the_catalog_not_a_crash) {
-    for (int64_t ino = 1; ino <= 2000; ++ino) add(file_row(ino));
+    {
+        ASSERT_OK_ASSIGN(auto transaction, catalog_->begin());
+        for (int64_t ino = 1; ino <= 2000; ++ino) add(file_row(ino));
+        ASSERT_OK(transaction->commit());
+    }
     catalog_.reset();
     const auto size = std::filesystem::file_size(file());
     // Everything after the schema's pages.
@@ -101,7 +105,8 @@ TEST_F(SqliteCatalog, damaged_pages_are_damage_of_the_catalog_not_a_crash) {
 TEST_F(SqliteCatalog, a_full_disk_is_no_space_and_the_catalog_stays_as_it_was) {
     if (::geteuid() != 0 || !have_tool("mount")) GTEST_SKIP() << "needs root to mount a small filesystem";
     const TempDir small;
-    if (sh("mount -t tmpfs -o size=2m tmpfs " + shell_quoted(small.path().string())).exit != 0) GTEST_SKIP() << "cannot mount a tmpfs";
+    if (sh("mount -t tmpfs -o size=2m tmpfs " + shell_quoted(small.path().string())).exit != 0)
+        GTEST_SKIP() << "cannot mount a tmpfs";
     {
         auto opened = open_url("sqlite:" + small / "c.db");
         ASSERT_OK(opened);
@@ -125,18 +130,20 @@ TEST_F(SqliteCatalog, a_full_disk_is_no_space_and_the_catalog_stays_as_it_was) {
     must("umount " + shell_quoted(small.path().string()));
 }
 
-// Runs `work` in a child that is killed when it has said that it is done, and waits for its end.
-void run_and_kill(const std::function<void()>& work) {
+// Runs `work` in a child that is killed when it calls `ready`, with all that it holds then, and waits for its end.
+void run_and_kill(const std::function<void(const std::function<void()>& ready)>& work) {
     int pipe_ends[2];
     ASSERT_EQ(::pipe(pipe_ends), 0);
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
         ::close(pipe_ends[0]);
-        work();
-        const char done = 'x';
-        if (::write(pipe_ends[1], &done, 1) != 1) ::_exit(1);
-        for (;;) ::pause();
+        work([&] {
+            const char done = 'x';
+            if (::write(pipe_ends[1], &done, 1) != 1) ::_exit(1);
+            for (;;) ::pause();
+        });
+        ::_exit(1);
     }
     ::close(pipe_ends[1]);
     char done = 0;
@@ -152,7 +159,7 @@ TEST_F(SqliteCatalog, a_kill_inside_a_transaction_leaves_the_state_before_it) {
     add(file_row(1));
     add(path_row(1, 1, "before"));
     catalog_.reset();
-    run_and_kill([&] {
+    run_and_kill([&](const auto& ready) {
         const auto catalog = open_url(url_);
         if (!catalog.ok()) ::_exit(1);
         const auto medium = (*catalog)->medium_key(kHash);
@@ -163,6 +170,7 @@ TEST_F(SqliteCatalog, a_kill_inside_a_transaction_leaves_the_state_before_it) {
         for (row.ino = 2; row.ino < 3000; ++row.ino)
             if (!(*catalog)->add_inode(medium.value(), row, {}).ok()) ::_exit(1);
         if (!(*catalog)->commit_outcomes(medium.value(), "store-1", {}, std::vector{event(1)}, kTime).ok()) ::_exit(1);
+        ready();
     });
     EXPECT_GT(std::filesystem::file_size(file() + "-wal"), 1'000'000u) << "the test must kill while the log holds pages";
     catalog_ = another();
@@ -174,7 +182,7 @@ TEST_F(SqliteCatalog, a_kill_inside_a_transaction_leaves_the_state_before_it) {
 
 TEST_F(SqliteCatalog, a_kill_after_commit_loses_nothing) {
     catalog_.reset();
-    run_and_kill([&] {
+    run_and_kill([&](const auto& ready) {
         const auto catalog = open_url(url_);
         if (!catalog.ok()) ::_exit(1);
         const auto medium = (*catalog)->medium_key(kHash);
@@ -182,6 +190,7 @@ TEST_F(SqliteCatalog, a_kill_after_commit_loses_nothing) {
         for (int64_t ino = 1; ino <= 1000; ++ino)
             if (!(*catalog)->add_inode(medium.value(), file_row(ino), {}).ok()) ::_exit(1);
         if (!transaction.value()->commit().ok()) ::_exit(1);
+        ready();
     });
     catalog_ = another();
     ASSERT_NE(catalog_, nullptr);
@@ -190,11 +199,12 @@ TEST_F(SqliteCatalog, a_kill_after_commit_loses_nothing) {
 
 TEST_F(SqliteCatalog, a_lock_dies_with_its_process) {
     catalog_.reset();
-    run_and_kill([&] {
+    run_and_kill([&](const auto& ready) {
         auto catalog = open_url(url_);
         if (!catalog.ok()) ::_exit(1);
-        static auto held = (*catalog)->lock("ingest");
+        const auto held = (*catalog)->lock("ingest");
         if (!held.ok()) ::_exit(1);
+        ready();
     });
     catalog_ = another();
     EXPECT_TRUE(catalog_->lock("ingest").ok());

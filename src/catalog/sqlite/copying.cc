@@ -44,8 +44,9 @@ Result<std::vector<int64_t>> SqliteCatalog::pending_rows(MediumKey medium) {
 Result<std::vector<WorkItem>> SqliteCatalog::work_items(MediumKey medium, std::span<const int64_t> rows) {
     TRY_ASSIGN(const std::string hash, hash_of(medium));
     TRY_ASSIGN(const Scope scope, db_->begin_reading());
-    TRY_ASSIGN(Query query, db_->prepared("SELECT volume, ino, image_id, coalesce(fs_ino, CAST(ino AS TEXT)), stream, size, access, extents, "
-                                          "missing_bytes, cause FROM inode_row WHERE row=?1 AND medium=?2"));
+    TRY_ASSIGN(Query query,
+               db_->prepared("SELECT volume, ino, image_id, coalesce(fs_ino, CAST(ino AS TEXT)), stream, size, access, extents, "
+                             "missing_bytes, cause FROM inode_row WHERE row=?1 AND medium=?2"));
     std::vector<WorkItem> out;
     out.reserve(rows.size());
     for (const int64_t row : rows) {
@@ -93,12 +94,21 @@ Result<void> SqliteCatalog::record_blob(BlobKind kind, const BlobId& id, uint64_
                           fmt::format("blob {} has {} bytes in the store and {} in the catalog", id.hex(), size, known_size),
                           "run 'ntt verify --strict'");
     if (known_store == store) return {};
-    TRY(db_->run("INSERT INTO blob_elsewhere (kind, id, store) VALUES (?1,?2,?3) ON CONFLICT DO NOTHING", to_string(kind), id, store));
+    TRY(db_->run("INSERT INTO blob_elsewhere (kind, id, store) VALUES (?1,?2,?3) ON CONFLICT DO NOTHING", to_string(kind), id,
+                 store));
     return {};
 }
 
 Result<void> SqliteCatalog::record_outcome(MediumKey medium, const std::string& medium_hash, int64_t store, Damage damage,
                                            const CopyOutcome& outcome, const std::string& at) {
+    if (outcome.status == Status::pending) {
+        const std::string error = to_display_utf8(outcome.error.value_or("unknown"));
+        TRY(
+            db_->run("UPDATE inode_row SET errors=json_insert(coalesce(errors, '[]'), '$[#]', ?3), error_type=?4 WHERE row=?1 "
+                     "AND medium=?2",
+                     outcome.row, static_cast<int64_t>(medium), error, outcome.error_type));
+        return {};
+    }
     if (outcome.blobid) TRY(record_blob(BlobKind::whole, *outcome.blobid, outcome.blob_size, store, at));
     if (outcome.partial_blobid) TRY(record_blob(BlobKind::partial, *outcome.partial_blobid, outcome.blob_size, store, at));
 
@@ -109,19 +119,22 @@ Result<void> SqliteCatalog::record_outcome(MediumKey medium, const std::string& 
     const uint64_t missing_bytes = missing ? total_length(*missing) : 0;
     const std::optional<std::string_view> cause = outcome.cause ? std::optional(to_string(*outcome.cause)) : std::nullopt;
     const std::optional<std::string> error = outcome.error ? std::optional(to_display_utf8(*outcome.error)) : std::nullopt;
-    TRY_ASSIGN(const uint64_t changed,
-               db_->run("UPDATE inode_row SET status=?3, copied=1, claimed_by=?4, claimed_at=NULL, blobid=?5, partial_blobid=?6, cause=?7, "
-                        "missing_bytes=iif(?15, ?8, missing_bytes), evidence=coalesce(?9, evidence), "
-                        "errors=CASE WHEN ?10 IS NULL THEN errors ELSE json_insert(coalesce(errors, '[]'), '$[#]', ?10) END, "
-                        "error_type=CASE WHEN ?3 = 'stored' THEN NULL ELSE coalesce(?11, error_type) END, processed_at=?12 "
-                        "WHERE row=?1 AND medium=?2 AND volume=?13 AND ino=?14",
-                        outcome.row, static_cast<int64_t>(medium), to_string(outcome.status), or_null(outcome.claimed_by), outcome.blobid,
-                        outcome.partial_blobid, cause, missing_bytes, outcome.evidence, error, outcome.error_type, at, outcome.volume,
-                        outcome.ino, missing.has_value()));
+    TRY_ASSIGN(
+        const uint64_t changed,
+        db_->run(
+            "UPDATE inode_row SET status=?3, copied=1, claimed_by=?4, claimed_at=NULL, blobid=?5, partial_blobid=?6, cause=?7, "
+            "missing_bytes=iif(?15, ?8, missing_bytes), evidence=coalesce(?9, evidence), "
+            "errors=CASE WHEN ?10 IS NULL THEN errors ELSE json_insert(coalesce(errors, '[]'), '$[#]', ?10) END, "
+            "error_type=CASE WHEN ?3 = 'stored' THEN NULL ELSE coalesce(?11, error_type) END, processed_at=?12 "
+            "WHERE row=?1 AND medium=?2 AND volume=?13 AND ino=?14",
+            outcome.row, static_cast<int64_t>(medium), to_string(outcome.status), or_null(outcome.claimed_by), outcome.blobid,
+            outcome.partial_blobid, cause, missing_bytes, outcome.evidence, error, outcome.error_type, at, outcome.volume,
+            outcome.ino, missing.has_value()));
     if (changed != 1)
-        return make_error(ErrorCode::not_found, fmt::format("medium {} has no inode {} on volume {} in row {}", medium_hash, outcome.ino,
-                                                            outcome.volume, outcome.row));
-    if (missing && (damage == Damage::some || !missing->empty())) TRY(replace_missing(medium_hash, outcome.volume, outcome.ino, *missing));
+        return make_error(ErrorCode::not_found, fmt::format("medium {} has no inode {} on volume {} in row {}", medium_hash,
+                                                            outcome.ino, outcome.volume, outcome.row));
+    if (missing && (damage == Damage::some || !missing->empty()))
+        TRY(replace_missing(medium_hash, outcome.volume, outcome.ino, *missing));
     return {};
 }
 
@@ -147,13 +160,15 @@ Result<void> SqliteCatalog::commit_outcomes(MediumKey medium, const std::string&
 
 Result<Totals> SqliteCatalog::totals(MediumKey medium) {
     // Sizes come from evidence and may be absurd: summed in two halves, because SQLite's sum() fails on overflow.
-    TRY_ASSIGN(Query row,
-               db_->prepared("SELECT (SELECT count(*) FROM path_row WHERE medium=?1), count(*), total(copied AND status='stored'), "
-                             "total(copied AND status='damaged'), total(copied AND status='unreadable'), total(copied AND status='excluded'), "
-                             "total(copied AND status='nonfile'), total(NOT copied OR status='pending'), "
-                             "sum(iif(fs_type='f', size >> 32, 0)), sum(iif(fs_type='f', size & 4294967295, 0)), "
-                             "sum(iif(cause IS NULL, 0, missing_bytes >> 32)), sum(iif(cause IS NULL, 0, missing_bytes & 4294967295)) "
-                             "FROM inode_row WHERE medium=?1"));
+    TRY_ASSIGN(
+        Query row,
+        db_->prepared(
+            "SELECT (SELECT count(*) FROM path_row WHERE medium=?1), count(*), total(copied AND status='stored'), "
+            "total(copied AND status='damaged'), total(copied AND status='unreadable'), total(copied AND status='excluded'), "
+            "total(copied AND status='nonfile'), total(NOT copied OR status='pending'), "
+            "sum(iif(fs_type='f', size >> 32, 0)), sum(iif(fs_type='f', size & 4294967295, 0)), "
+            "sum(iif(cause IS NULL, 0, missing_bytes >> 32)), sum(iif(cause IS NULL, 0, missing_bytes & 4294967295)) "
+            "FROM inode_row WHERE medium=?1"));
     TRY(row.first(static_cast<int64_t>(medium)));
     const auto sum = [&row] {
         const uint64_t high = row.size(), low = row.size();
@@ -185,10 +200,12 @@ Result<uint64_t> SqliteCatalog::give_up_on_errors(MediumKey medium, int limit, c
     std::vector<Hopeless> hopeless;
     TRY_ASSIGN(Scope scope, db_->begin());
     {
-        TRY_ASSIGN(Query rows, db_->prepared("SELECT row, ino, volume, size, coalesce(cause, CASE error_type WHEN 'permission_error' THEN 'PERMISSION' "
-                                             "WHEN 'path_error' THEN 'MISSING_FILE' ELSE 'IO_ERROR' END), partial_blobid IS NOT NULL "
-                                             "FROM inode_row WHERE medium=?1 AND copied=0 AND claimed_by IS NULL AND errors IS NOT NULL "
-                                             "AND json_array_length(errors) - errors_before_requeue >= ?2"));
+        TRY_ASSIGN(Query rows,
+                   db_->prepared(
+                       "SELECT row, ino, volume, size, coalesce(cause, CASE error_type WHEN 'permission_error' THEN 'PERMISSION' "
+                       "WHEN 'path_error' THEN 'MISSING_FILE' ELSE 'IO_ERROR' END), partial_blobid IS NOT NULL "
+                       "FROM inode_row WHERE medium=?1 AND copied=0 AND claimed_by IS NULL AND errors IS NOT NULL "
+                       "AND json_array_length(errors) - errors_before_requeue >= ?2"));
         rows.bind(static_cast<int64_t>(medium), limit);
         for (;;) {
             TRY_ASSIGN(const bool row, rows.next());
@@ -209,10 +226,11 @@ Result<uint64_t> SqliteCatalog::give_up_on_errors(MediumKey medium, int limit, c
             TRY_ASSIGN(const auto known, missing_ranges(hash, one.volume, one.ino));
             TRY(insert_missing(hash, one.volume, one.ino, rest_of(known, one.size, one.cause)));
         }
-        TRY(db_->run("UPDATE inode_row SET copied=1, status=iif(partial_blobid IS NULL, 'unreadable', 'damaged'), blobid=NULL, cause=?2, "
-                     "claimed_by='MAX_RETRIES_EXCEEDED', processed_at=?3, missing_bytes=iif(partial_blobid IS NULL, size, missing_bytes) "
-                     "WHERE row=?1",
-                     one.row, to_string(one.cause), at));
+        TRY(db_->run(
+            "UPDATE inode_row SET copied=1, status=iif(partial_blobid IS NULL, 'unreadable', 'damaged'), blobid=NULL, cause=?2, "
+            "claimed_by='MAX_RETRIES_EXCEEDED', processed_at=?3, missing_bytes=iif(partial_blobid IS NULL, size, missing_bytes) "
+            "WHERE row=?1",
+            one.row, to_string(one.cause), at));
     }
     TRY(scope.commit());
     return uint64_t{hopeless.size()};
@@ -224,8 +242,10 @@ Result<uint64_t> SqliteCatalog::requeue(const RequeueFilter& filter) {
     // The trigger inode_requeued does the rest, as it does for a user's UPDATE.
     return db_->run(
         "UPDATE inode_row SET copied=0, claimed_by=NULL WHERE medium=?1 AND fs_type='f' AND (copied=1 OR claimed_by IS NOT NULL) "
-        "AND (?2 IS NULL OR volume=?2) AND (?3 IS NULL OR ino=?3) AND (?4 IS NULL OR (copied=1 AND status=?4)) AND (?5 IS NULL OR cause=?5)",
-        static_cast<int64_t>(medium), filter.volume, filter.ino, filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
+        "AND (?2 IS NULL OR volume=?2) AND (?3 IS NULL OR ino=?3) AND (?4 IS NULL OR (copied=1 AND status=?4)) AND (?5 IS NULL "
+        "OR cause=?5)",
+        static_cast<int64_t>(medium), filter.volume, filter.ino,
+        filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
         filter.cause ? std::optional(to_string(*filter.cause)) : std::nullopt);
 }
 

@@ -71,7 +71,9 @@ Result<uint64_t> Query::run_bound() {
     return changes;
 }
 
-void Query::bind_integer(int index, int64_t value) { bind_status_ = std::max(bind_status_, sqlite3_bind_int64(statement_, index, value)); }
+void Query::bind_integer(int index, int64_t value) {
+    bind_status_ = std::max(bind_status_, sqlite3_bind_int64(statement_, index, value));
+}
 void Query::bind_null(int index) { bind_status_ = std::max(bind_status_, sqlite3_bind_null(statement_, index)); }
 
 void Query::bind_text(int index, std::string_view value) {
@@ -135,7 +137,8 @@ std::optional<BlobId> Query::maybe_blob_id() {
 
 Result<void> Query::row_is_sound() const {
     if (!unknown_word_) return {};
-    return make_error(ErrorCode::catalog_damaged, fmt::format("the catalog {} holds a value that is not known: {}", database_->file(), *unknown_word_));
+    return make_error(ErrorCode::catalog_damaged,
+                      fmt::format("the catalog {} holds a value that is not known: {}", database_->file(), *unknown_word_));
 }
 
 // --- Scope ---
@@ -146,7 +149,8 @@ Scope::~Scope() {
     if (database_ == nullptr) return;
     // After some errors (disk full) SQLite has rolled back by itself.
     if (!database_->in_transaction()) return;
-    database_->execute(kind_ == Kind::transaction ? "ROLLBACK" : "ROLLBACK TO ntt; RELEASE ntt").ignore("nothing is left to undo");
+    database_->execute(kind_ == Kind::transaction ? "ROLLBACK" : "ROLLBACK TO ntt; RELEASE ntt")
+        .ignore("nothing is left to undo");
 }
 
 Result<void> Scope::commit() {
@@ -256,7 +260,8 @@ Error Database::error(int status) const {
             return make_error(ErrorCode::catalog_damaged, fmt::format("{} is not an SQLite database", file_),
                               "check --catalog; if this was a catalog, restore it from a backup");
         case SQLITE_CORRUPT:
-            return make_error(ErrorCode::catalog_damaged, words, "keep the file, and restore the catalog from a backup or with sqlite3 .recover");
+            return make_error(ErrorCode::catalog_damaged, words,
+                              "keep the file, and restore the catalog from a backup or with sqlite3 .recover");
         case SQLITE_CONSTRAINT:
         case SQLITE_MISMATCH:
         case SQLITE_TOOBIG: return make_error(ErrorCode::invalid_argument, words);

@@ -12,9 +12,11 @@
 namespace ntt::sqlite {
 
 const char* const kInodeColumns =
-    "i.volume, i.ino, i.image_id, i.fs_type, coalesce(i.fs_ino, CAST(i.ino AS TEXT)), i.stream, i.allocated, i.dev, i.nlink, i.size, "
+    "i.volume, i.ino, i.image_id, i.fs_type, coalesce(i.fs_ino, CAST(i.ino AS TEXT)), i.stream, i.allocated, i.dev, i.nlink, "
+    "i.size, "
     "i.mtime, i.atime, i.ctime, i.crtime, i.mtime_ns, i.mode, i.uid, i.gid, i.attributes, i.target, i.access, i.first_offset, "
-    "i.extents, i.status, i.copied, i.claimed_by, i.claimed_at, i.blobid, i.partial_blobid, i.missing_bytes, i.cause, i.evidence, "
+    "i.extents, i.status, i.copied, i.claimed_by, i.claimed_at, i.blobid, i.partial_blobid, i.missing_bytes, i.cause, "
+    "i.evidence, "
     "i.error_type, i.errors, i.mime_type, i.processed_at";
 
 // Text of other types in the array, which only somebody's own SQL can have put there, is shown as JSON.
@@ -96,7 +98,8 @@ std::string files_sql(const FileFilter& filter, bool by_name) {
     const bool pending = filter.status == Status::pending;
     const bool by_inode = filter.ino || damage || pending;
     constexpr const char* kJoin = "p.medium = i.medium AND p.ino = i.ino AND p.volume = i.volume";
-    std::string sql = fmt::format("SELECT p.volume, p.entry, p.ino, p.path, p.short_name, p.exclude_reason, {} FROM ", kInodeColumns);
+    std::string sql =
+        fmt::format("SELECT p.volume, p.entry, p.ino, p.path, p.short_name, p.exclude_reason, {} FROM ", kInodeColumns);
     if (by_inode && !by_name)
         sql += fmt::format("inode_row i CROSS JOIN path_row p ON {} WHERE i.medium = ?1 ", kJoin);
     else
@@ -109,11 +112,13 @@ std::string files_sql(const FileFilter& filter, bool by_name) {
     if (filter.status && !pending) sql += "AND i.copied = 1 AND i.status = ?4 ";
     if (filter.cause) sql += "AND i.cause = ?5 ";
     if (filter.suspect)
-        sql += "AND EXISTS (SELECT 1 FROM finding f WHERE f.medium_hash = ?7 AND f.volume = i.volume AND f.ino = i.ino AND f.code GLOB 'suspect*') ";
+        sql +=
+            "AND EXISTS (SELECT 1 FROM finding f WHERE f.medium_hash = ?7 AND f.volume = i.volume AND f.ino = i.ino AND f.code "
+            "GLOB 'suspect*') ";
     return sql + "AND ?7 IS NOT NULL ORDER BY p.volume, p.entry";  // ?7 in every form: all parameters are bound
 }
 
-#define NTT_EVENT_COLUMNS                                                                                                   \
+#define NTT_EVENT_COLUMNS                                                                                                    \
     "id, medium_hash, volume, ino, retry_count, checks, action, cause, evidence, exception_type, exception_msg, worker_id, " \
     "timestamp"
 
@@ -156,7 +161,8 @@ Result<void> SqliteCatalog::files_of(const MediumRow& medium, const FileFilter& 
     else if (filter.basename_glob && !has_glob_characters(*filter.basename_glob))
         hash = name_hash(*filter.basename_glob);
     TRY_ASSIGN(Query rows, db_->query(files_sql(filter, hash.has_value())));
-    rows.bind(static_cast<int64_t>(key), filter.volume, filter.ino, filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
+    rows.bind(static_cast<int64_t>(key), filter.volume, filter.ino,
+              filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
               filter.cause ? std::optional(to_string(*filter.cause)) : std::nullopt, hash, medium.medium_hash);
     FileRow file;
     file.medium_hash = medium.medium_hash;
@@ -198,7 +204,8 @@ Result<void> SqliteCatalog::files(const FileFilter& filter, const std::function<
 
 Result<std::optional<InodeRow>> SqliteCatalog::inode(const std::string& medium_hash, int volume, int64_t ino) {
     TRY_ASSIGN(const MediumKey medium, medium_key(medium_hash));
-    TRY_ASSIGN(Query row, db_->query(fmt::format("SELECT {} FROM inode_row i WHERE medium=?1 AND ino=?2 AND volume=?3", kInodeColumns)));
+    TRY_ASSIGN(Query row,
+               db_->query(fmt::format("SELECT {} FROM inode_row i WHERE medium=?1 AND ino=?2 AND volume=?3", kInodeColumns)));
     TRY_ASSIGN(const bool found, row.first(static_cast<int64_t>(medium), ino, volume));
     if (!found) return std::optional<InodeRow>();
     InodeRow out = read_inode(row);
@@ -226,7 +233,10 @@ Result<std::vector<MissingRow>> SqliteCatalog::missing_ranges(const std::string&
 }
 
 Result<std::vector<FindingRow>> SqliteCatalog::findings(const std::string& medium_hash) {
-    TRY_ASSIGN(Query rows, db_->prepared("SELECT id, medium_hash, volume, ino, code, message, evidence, at FROM finding WHERE medium_hash=?1 ORDER BY id"));
+    TRY_ASSIGN(
+        Query rows,
+        db_->prepared(
+            "SELECT id, medium_hash, volume, ino, code, message, evidence, at FROM finding WHERE medium_hash=?1 ORDER BY id"));
     rows.bind(medium_hash);
     std::vector<FindingRow> out;
     for (;;) {
@@ -266,19 +276,23 @@ Result<void> SqliteCatalog::add_events(std::span<const EventRow> events) {
     TRY_ASSIGN(Scope scope, db_->begin());
     for (const EventRow& event : events) {
         const auto message = event.exception_msg ? std::optional(to_display_utf8(*event.exception_msg)) : std::nullopt;
-        TRY(db_->run("INSERT INTO diagnostic_event (medium_hash, volume, ino, retry_count, checks, action, cause, evidence, exception_type, "
+        TRY(
+            db_->run("INSERT INTO diagnostic_event (medium_hash, volume, ino, retry_count, checks, action, cause, evidence, "
+                     "exception_type, "
                      "exception_msg, worker_id, timestamp) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
                      event.medium_hash, event.volume, event.ino, event.retry_count, event.checks, event.action,
-                     event.cause ? std::optional(to_string(*event.cause)) : std::nullopt, event.evidence, event.exception_type, message,
-                     event.worker_id, event.timestamp));
+                     event.cause ? std::optional(to_string(*event.cause)) : std::nullopt, event.evidence, event.exception_type,
+                     message, event.worker_id, event.timestamp));
     }
     return scope.commit();
 }
 
 Result<void> SqliteCatalog::rebuild_problem_events(const std::string& medium_hash) {
     TRY(db_->run(
-        "UPDATE medium SET problems = json_set(coalesce(problems, '{}'), '$.diagnostic_events', json((SELECT json_group_array(json_object("
-        "'ino', ino, 'volume', volume, 'retry_count', retry_count, 'checks', json(checks), 'action', action, 'timestamp', timestamp, "
+        "UPDATE medium SET problems = json_set(coalesce(problems, '{}'), '$.diagnostic_events', json((SELECT "
+        "json_group_array(json_object("
+        "'ino', ino, 'volume', volume, 'retry_count', retry_count, 'checks', json(checks), 'action', action, 'timestamp', "
+        "timestamp, "
         "'worker_id', worker_id, 'exception_type', exception_type, 'exception_msg', exception_msg, 'cause', cause)) "
         "FROM (SELECT * FROM (SELECT * FROM diagnostic_event WHERE medium_hash=?1 ORDER BY id DESC LIMIT 1000) ORDER BY id))), "
         "'$.diagnostic_events_total', (SELECT count(*) FROM diagnostic_event WHERE medium_hash=?1)) "
@@ -320,11 +334,12 @@ Result<void> SqliteCatalog::mark_verified(std::span<const BlobRow> blobs, const 
 
 Result<std::vector<BlobProblem>> SqliteCatalog::rows_without_blob(size_t limit) {
     TRY_ASSIGN(Query rows,
-               db_->prepared("SELECT m.medium_hash, b.volume, b.ino, b.id, b.kind FROM ("
-                             "SELECT medium, volume, ino, blobid AS id, 'whole' AS kind FROM inode_row WHERE blobid IS NOT NULL UNION ALL "
-                             "SELECT medium, volume, ino, partial_blobid, 'partial' FROM inode_row WHERE partial_blobid IS NOT NULL) b "
-                             "JOIN medium m ON m.medium_key = b.medium "
-                             "WHERE NOT EXISTS (SELECT 1 FROM blob WHERE blob.kind = b.kind AND blob.id = b.id) LIMIT ?1"));
+               db_->prepared(
+                   "SELECT m.medium_hash, b.volume, b.ino, b.id, b.kind FROM ("
+                   "SELECT medium, volume, ino, blobid AS id, 'whole' AS kind FROM inode_row WHERE blobid IS NOT NULL UNION ALL "
+                   "SELECT medium, volume, ino, partial_blobid, 'partial' FROM inode_row WHERE partial_blobid IS NOT NULL) b "
+                   "JOIN medium m ON m.medium_key = b.medium "
+                   "WHERE NOT EXISTS (SELECT 1 FROM blob WHERE blob.kind = b.kind AND blob.id = b.id) LIMIT ?1"));
     rows.bind(uint64_t{limit});
     std::vector<BlobProblem> out;
     for (;;) {

@@ -22,7 +22,8 @@ Result<bool> is_catalog(Database& database) {
     objects = count.integer();
     if (application == kApplicationId) return true;
     if (application == 0 && objects == 0) return false;
-    return make_error(ErrorCode::schema, fmt::format("{} is an SQLite database of another program", database.file()), "check --catalog");
+    return make_error(ErrorCode::schema, fmt::format("{} is an SQLite database of another program", database.file()),
+                      "check --catalog");
 }
 
 // The version that the database has. Checks that what was applied is what we know.
@@ -37,14 +38,16 @@ Result<int> applied_version(Database& database, const std::vector<Migration>& mi
         const int64_t found = rows.integer();
         if (found > static_cast<int64_t>(migrations.size()))
             return make_error(ErrorCode::schema,
-                              fmt::format("the catalog {} has schema version {}; this program knows up to {}", database.file(), found, migrations.size()),
+                              fmt::format("the catalog {} has schema version {}; this program knows up to {}", database.file(),
+                                          found, migrations.size()),
                               "use a newer ntt");
         if (found != ++version)
             return make_error(ErrorCode::schema, fmt::format("the catalog {} lacks schema version {}", database.file(), version));
         const Migration& known = migrations[static_cast<size_t>(version) - 1];
         if (rows.text() != blake3_of(as_bytes(known.sql)).hex())
             return make_error(ErrorCode::schema,
-                              fmt::format("schema version {} ({}) of the catalog {} is not the one this program has", version, known.name, database.file()),
+                              fmt::format("schema version {} ({}) of the catalog {} is not the one this program has", version,
+                                          known.name, database.file()),
                               "use the ntt that made this catalog");
     }
 }
@@ -62,7 +65,9 @@ Result<void> migrate(Database& database, const Clock& clock, const std::vector<M
         const Migration& next = migrations[static_cast<size_t>(version)];
         TRY(database.execute(std::string(next.sql)));
         {
-            TRY_ASSIGN(Query insert, database.query("INSERT INTO schema_migration (version, name, digest, applied_at) VALUES (?1, ?2, ?3, ?4)"));
+            TRY_ASSIGN(
+                Query insert,
+                database.query("INSERT INTO schema_migration (version, name, digest, applied_at) VALUES (?1, ?2, ?3, ?4)"));
             TRY(insert.run(next.version, next.name, blake3_of(as_bytes(next.sql)).hex(), iso8601_utc(clock.wall_us())));
         }
         TRY(scope.commit());

@@ -21,8 +21,10 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Catalog>> open_sqlite_catalog(Env& env, const Clock& clock, const std::string& file, const CatalogOptions& options) {
-    if (const size_t slash = file.rfind('/'); slash != std::string::npos && slash > 0) TRY(env.make_dirs(file.substr(0, slash), 0755));
+Result<std::unique_ptr<Catalog>> open_sqlite_catalog(Env& env, const Clock& clock, const std::string& file,
+                                                     const CatalogOptions& options) {
+    if (const size_t slash = file.rfind('/'); slash != std::string::npos && slash > 0)
+        TRY(env.make_dirs(file.substr(0, slash), 0755));
     TRY_ASSIGN(auto database, Database::open(file, options.vfs, options.busy_timeout_ms));
     TRY(migrate(*database, clock));
     return std::unique_ptr<Catalog>(new SqliteCatalog(env, std::move(database)));

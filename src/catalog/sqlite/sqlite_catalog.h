@@ -10,7 +10,8 @@
 
 namespace ntt::sqlite {
 
-Result<std::unique_ptr<Catalog>> open_sqlite_catalog(Env& env, const Clock& clock, const std::string& file, const CatalogOptions& options);
+Result<std::unique_ptr<Catalog>> open_sqlite_catalog(Env& env, const Clock& clock, const std::string& file,
+                                                     const CatalogOptions& options);
 
 class SqliteCatalog final : public Catalog {
 public:
@@ -21,6 +22,7 @@ public:
 
     Result<MediumKey> add_medium(const MediumRow& row) override;
     Result<void> update_medium(const MediumRow& row) override;
+    Result<void> rename_medium(MediumKey medium, const std::string& medium_hash) override;
     Result<std::optional<MediumRow>> medium(const std::string& medium_hash) override;
     Result<std::vector<MediumRow>> media() override;
     Result<MediumKey> medium_key(const std::string& medium_hash) override;
@@ -74,7 +76,8 @@ private:
     enum class Damage { none, some };  // whether the medium has rows in missing_range
     Result<void> record_outcome(MediumKey medium, const std::string& medium_hash, int64_t store, Damage damage,
                                 const CopyOutcome& outcome, const std::string& at);
-    Result<void> files_of(const MediumRow& medium, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit);
+    Result<void> files_of(const MediumRow& medium, const FileFilter& filter,
+                          const std::function<Result<void>(const FileRow&)>& visit);
 
     Env& env_;
     std::unique_ptr<Database> db_;

@@ -29,7 +29,7 @@ void mark_unreadable(Cause cause, std::string evidence, InodeEntry& out) {
     if (out.size > 0) out.faults.push_back({cause, 0, out.size, std::move(evidence)});
 }
 
-void map_attribute(const TSK_FS_ATTR& attribute, const TskPlace& place, InodeEntry& out) {
+void map_attribute(const TSK_FS_ATTR& attribute, const TskPlace& place, std::optional<uint64_t> written_bytes, InodeEntry& out) {
     if (attribute.flags & TSK_FS_ATTR_ENC) return mark_unreadable(Cause::ENCRYPTED, R"({"reason":"encrypted by the filesystem"})", out);
     // The record that holds resident content was read to get here, and its own sequence numbers tell a lost sector: no
     // extent is needed to find damage to it.
@@ -37,8 +37,8 @@ void map_attribute(const TSK_FS_ATTR& attribute, const TskPlace& place, InodeEnt
     out.access = plain ? ContentAccess::extents : ContentAccess::through_reader;
 
     ContentMap map(out.size, place.volume_bytes);
-    const uint64_t initialised =
-        plain && attribute.nrd.initsize >= 0 ? std::min(out.size, static_cast<uint64_t>(attribute.nrd.initsize)) : out.size;
+    uint64_t initialised = std::min(out.size, written_bytes.value_or(out.size));
+    if (attribute.nrd.initsize >= 0) initialised = std::min(initialised, static_cast<uint64_t>(attribute.nrd.initsize));
     if (attribute.flags & TSK_FS_ATTR_NONRES) {
         uint64_t file_block = 0;
         size_t count = 0;

@@ -1,4 +1,4 @@
-// From libtsk's attributes (NTFS, HFS+, exFAT, ISO 9660) to extents, and what NTFS says beside them.
+// From libtsk's attributes (NTFS, HFS+, exFAT) to extents, and what NTFS says beside them.
 #pragma once
 
 #include <tsk/libtsk.h>
@@ -16,10 +16,11 @@ struct TskPlace {
     uint64_t volume_offset = 0, volume_bytes = 0, block_size = 0;
 };
 
-// Fills access, extents and faults of `out` (out.size is set) from the runs of `attribute`. Resident and compressed content
-// goes through the reader; encrypted content is unreadable (ENCRYPTED). What an NTFS file has beyond its initialised size
-// is a hole. Runs that libtsk lost (filler) and bytes without a run are faults.
-void map_attribute(const TSK_FS_ATTR& attribute, const TskPlace& place, InodeEntry& out);
+// Fills access, extents and faults of `out` (out.size is set) from the runs of `attribute`. `written_bytes`, if known from
+// elsewhere, is where the content that was written ends. Resident and compressed content
+// goes through the reader; encrypted content is unreadable (ENCRYPTED). What an NTFS file has beyond its initialised size,
+// and an exFAT file beyond its valid data length, is a hole. Runs that libtsk lost (filler) and bytes without a run are faults.
+void map_attribute(const TSK_FS_ATTR& attribute, const TskPlace& place, std::optional<uint64_t> written_bytes, InodeEntry& out);
 
 // A fault over the whole content.
 void mark_unreadable(Cause cause, std::string evidence, InodeEntry& out);

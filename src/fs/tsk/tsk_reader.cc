@@ -6,24 +6,27 @@
 #include <tsk/fs/tsk_ffs.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
-#include "base/check.h"
 #include "fs/tsk/content_map.h"
 #include "fs/tsk/ext_directory.h"
-#include "fs/tsk/ext_revision0.h"
+#include "fs/tsk/exfat_entry.h"
 #include "fs/tsk/inode_set.h"
-#include "fs/tsk/iso_records.h"
+#include "fs/tsk/iso9660_reader.h"
+#include "fs/tsk/listing_report.h"
+#include "fs/tsk/path_names.h"
+#include "fs/tsk/superblock_patch.h"
 #include "fs/tsk/tsk_attributes.h"
 #include "fs/tsk/unix_blocks.h"
 #include "image/tsk_image.h"
+#include "volume/probe_window.h"
 
 namespace ntt {
 
@@ -44,7 +47,7 @@ using FsPtr = std::unique_ptr<TSK_FS_INFO, CloseFs>;
 using DirPtr = std::unique_ptr<TSK_FS_DIR, CloseDir>;
 using FilePtr = std::unique_ptr<TSK_FS_FILE, CloseFile>;
 
-enum class Family : uint8_t { exfat, ntfs, ext, hfsplus, ufs, iso9660 };
+enum class Family : uint8_t { exfat, ntfs, ext, hfsplus, ufs };
 
 struct FamilyName {
     std::string_view name;
@@ -54,7 +57,7 @@ struct FamilyName {
 constexpr FamilyName kFamilies[] = {
     {"exfat", Family::exfat, TSK_FS_TYPE_EXFAT},        {"ntfs", Family::ntfs, TSK_FS_TYPE_NTFS_DETECT},
     {"ext", Family::ext, TSK_FS_TYPE_EXT_DETECT},       {"hfsplus", Family::hfsplus, TSK_FS_TYPE_HFS_DETECT},
-    {"ufs", Family::ufs, TSK_FS_TYPE_FFS_DETECT},       {"iso9660", Family::iso9660, TSK_FS_TYPE_ISO9660_DETECT},
+    {"ufs", Family::ufs, TSK_FS_TYPE_FFS_DETECT},
 };
 
 constexpr uint64_t kFirstNtfsUserRecord = 16;  // $MFT, $MFTMirr ... $Extend and four reserved ones come before
@@ -71,19 +74,6 @@ char type_letter(TSK_FS_META_TYPE_ENUM type) {
         case TSK_FS_META_TYPE_CHR: return 'c';
         case TSK_FS_META_TYPE_FIFO: return 'p';
         case TSK_FS_META_TYPE_SOCK: return 's';
-        default: return 'u';
-    }
-}
-
-char type_letter(int mode) {
-    switch (mode & 0170000) {
-        case 0100000: return 'f';
-        case 0040000: return 'd';
-        case 0120000: return 'l';
-        case 0060000: return 'b';
-        case 0020000: return 'c';
-        case 0010000: return 'p';
-        case 0140000: return 's';
         default: return 'u';
     }
 }
@@ -110,7 +100,7 @@ public:
     std::string detail() const override;
 
 private:
-    TskReader(const ByteSource& source, const Volume& volume, Family family) : source_(source), volume_(volume), family_(family) {}
+    TskReader(const ByteSource& source, const Volume& volume, Family family) : source_(source), volume_(volume), family_(family), report_(volume.number) {}
 
     struct Folder {
         uint64_t ino;
@@ -132,13 +122,11 @@ private:
     // --- one inode ---
     const TSK_FS_META* load(uint64_t ino);  // nullptr: take_tsk_error() has the words
     InodeEntry describe(uint64_t ino, const TSK_FS_META& meta);
-    void describe_iso(uint64_t ino, InodeEntry& out);
-    void describe_content(const TSK_FS_META& meta, InodeEntry& out);
+    std::optional<ExfatEntry> exfat_entry(uint64_t ino);
+    void describe_content(const TSK_FS_META& meta, std::optional<uint64_t> written_bytes, InodeEntry& out);
     void map_unix(const TSK_FS_META& meta, ContentMap& map);
     std::string ext_symlink_target(const TSK_FS_META& meta);
 
-    // --- reporting ---
-    void report(std::string code, std::string message, const json& evidence, EntrySink& sink);
     Result<void> host_failure();  // a read that this computer could not do is no damage of the image
 
     TskPlace place() const { return {volume_.offset_bytes, volume_.size_bytes, fs_->block_size}; }
@@ -146,13 +134,12 @@ private:
     const ByteSource& source_;
     Volume volume_;
     Family family_;
-    std::unique_ptr<ByteSource> revision0_;  // what libtsk reads instead of source_, if anything
     std::unique_ptr<TskImage> image_;  // outlives fs_
     FsPtr fs_;
     FilePtr file_;                     // the inode at hand; reused, as libtsk's own walk does
     std::optional<UnixBlocks> blocks_;
-    std::unordered_map<uint64_t, IsoRecord> iso_records_;
     bool uses_fscrypt_ = false;
+    uint64_t exfat_heap_ = 0;  // where cluster 2 lies in the image
 
     // of the running list()
     InodeSet seen_, folders_;
@@ -160,8 +147,7 @@ private:
     std::unordered_map<uint64_t, std::vector<Stream>> streams_;  // of files that have another name to come
     std::vector<Stream> new_streams_;                            // of the inode that was described last
     std::vector<Folder> pending_;
-    std::map<std::string, uint64_t> findings_of_code_;
-    std::map<std::string, uint64_t> counts_;
+    ListingReport report_;
 
     // of read_content()
     std::string open_content_;
@@ -176,17 +162,19 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
         std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const FamilyName& f) { return f.name == volume.fs_type; });
     if (known == std::end(kFamilies)) return make_error(ErrorCode::unsupported, "no reader for the filesystem " + volume.fs_type);
     std::unique_ptr<TskReader> reader(new TskReader(source, volume, known->family));
-    bool revision0 = false;
-    if (known->family == Family::ext) {
-        TRY_ASSIGN(revision0, is_ext_revision0(source, volume.offset_bytes));
-    }
-    if (revision0) reader->revision0_ = with_revision0_defaults(source, volume.offset_bytes);
-    TRY_ASSIGN(reader->image_, TskImage::open(revision0 ? *reader->revision0_ : source));
     if (volume.offset_bytes >= source.size_bytes()) return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
-    reader->fs_.reset(tsk_fs_open_img(reader->image_->get(), static_cast<TSK_OFF_T>(volume.offset_bytes), known->tsk_type));
-    if (auto failure = reader->image_->take_read_error(); failure && !reader->fs_) return *failure;
+    TRY_ASSIGN(const auto patched, with_readable_superblock(source, volume));
+    TRY_ASSIGN(reader->image_, TskImage::open(source));
+    std::unique_ptr<TskImage> for_opening;
+    if (patched) {
+        TRY_ASSIGN(for_opening, TskImage::open(*patched));
+    }
+    TskImage& first = for_opening ? *for_opening : *reader->image_;
+    reader->fs_.reset(tsk_fs_open_img(first.get(), static_cast<TSK_OFF_T>(volume.offset_bytes), known->tsk_type));
+    if (auto failure = first.take_read_error(); failure && !reader->fs_) return *failure;
     if (!reader->fs_)
         return make_error(ErrorCode::unsupported, fmt::format("the {} filesystem cannot be opened: {}", volume.view, take_tsk_error()));
+    reader->fs_->img_info = reader->image_->get();
     reader->file_.reset(tsk_fs_file_open_meta(reader->fs_.get(), nullptr, reader->fs_->root_inum));
     if (!reader->file_) {
         if (auto failure = reader->image_->take_read_error()) return *failure;
@@ -202,8 +190,11 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
     }
     if (layout.block_size < 512 || layout.block_size > 65536) return make_error(ErrorCode::unsupported, "an impossible block size");
     reader->blocks_.emplace(source, layout);
-    if (known->family == Family::iso9660) reader->iso_records_ = read_iso_records(fs);
-    if (known->family == Family::ext && !revision0) {
+    if (known->family == Family::exfat) {
+        const ProbeBytes boot = ProbeWindow(source, {volume.offset_bytes, 512}).head();
+        reader->exfat_heap_ = volume.offset_bytes + (uint64_t{boot.le32(88)} << (boot.u8(108) & 15));
+    }
+    if (known->family == Family::ext && !patched) {
         constexpr uint64_t kIncompatAt = 1024 + 0x60;
         constexpr uint8_t kEncryptByte2 = 0x01;  // INCOMPAT_ENCRYPT = 0x10000
         uint8_t feature[4] = {};
@@ -239,7 +230,7 @@ Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
 
 Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
     if (folder.path.size() > kMaxPathBytes) {
-        report("path_too_long", "files may be missing here: the folders are nested too deeply", {{"path_bytes", folder.path.size()}}, sink);
+        report_.add("path_too_long", "files may be missing here: the folders are nested too deeply", {{"path_bytes", folder.path.size()}}, std::nullopt, sink);
         return {};
     }
     if (family_ == Family::ext) return list_ext_folder(folder, sink);
@@ -250,28 +241,29 @@ Result<void> TskReader::list_tsk_folder(const Folder& folder, EntrySink& sink) {
     const DirPtr dir(tsk_fs_dir_open_meta(fs_.get(), folder.ino));
     TRY(host_failure());
     if (!dir) {
-        report("directory_unreadable", "files may be missing here", {{"path", folder.path}, {"ino", folder.ino}, {"libtsk", take_tsk_error()}},
-               sink);
+        report_.add("directory_unreadable", "files may be missing here", {{"path", folder.path}, {"ino", folder.ino}, {"libtsk", take_tsk_error()}}, static_cast<int64_t>(folder.ino), sink);
         return {};
     }
     for (size_t i = 0; i < dir->names_used; ++i) {
         const TSK_FS_NAME& entry = dir->names[i];
         if (!entry.name || TSK_FS_ISDOT(entry.name)) continue;
         if (!(entry.flags & TSK_FS_NAME_FLAG_ALLOC)) {
-            ++counts_["deleted_names"];
+            report_.count("deleted_names");
             continue;
         }
         if (entry.type == TSK_FS_NAME_TYPE_VIRT || entry.type == TSK_FS_NAME_TYPE_VIRT_DIR) {
-            ++counts_["virtual_files"];
+            report_.count("virtual_files");
             continue;
         }
-        std::string_view name = entry.name;
-        if (family_ == Family::iso9660 && volume_.view == "rockridge") {
-            const auto record = iso_records_.find(entry.meta_addr);
-            if (record != iso_records_.end() && !record->second.rock_ridge_name.empty()) name = record->second.rock_ridge_name;
+        if (family_ == Family::exfat) {
+            const auto in_place = exfat_entry(entry.meta_addr);
+            if (in_place && !in_place->is_file) {
+                report_.count("system_files");
+                continue;
+            }
         }
         const bool sequenced = (fs_->flags & TSK_FS_INFO_FLAG_HAVE_SEQ) != 0;
-        TRY(visit(folder, name, entry.meta_addr, sequenced ? std::optional(entry.meta_seq) : std::nullopt, sink));
+        TRY(visit(folder, entry.name, entry.meta_addr, sequenced ? std::optional(entry.meta_seq) : std::nullopt, sink));
     }
     return {};
 }
@@ -280,7 +272,7 @@ Result<void> TskReader::list_ext_folder(const Folder& folder, EntrySink& sink) {
     const auto unreadable = [&](json evidence) {
         evidence["path"] = folder.path;
         evidence["ino"] = folder.ino;
-        report("directory_unreadable", "files may be missing here", evidence, sink);
+        report_.add("directory_unreadable", "files may be missing here", evidence, static_cast<int64_t>(folder.ino), sink);
     };
     const TSK_FS_META* meta = load(folder.ino);
     TRY(host_failure());
@@ -318,7 +310,7 @@ Result<void> TskReader::list_ext_folder(const Folder& folder, EntrySink& sink) {
 
 bool TskReader::is_left_out(uint64_t ino) {
     if (family_ == Family::ntfs && ino < kFirstNtfsUserRecord) {
-        ++counts_["system_files"];
+        report_.count("system_files");
         return true;
     }
     return false;
@@ -330,16 +322,22 @@ Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint6
     entry.path.reserve(folder.path.size() + 1 + name.size());
     entry.path = folder.path;
     if (!folder.path.empty()) entry.path += '/';
-    entry.path += name;
+    if (is_path_part(name)) {
+        entry.path += name;
+    } else {
+        entry.path += as_path_part(name);
+        report_.add("name_invalid", "a name cannot stand in a path and was changed",
+                    {{"path", entry.path}, {"name_hex", to_hex(as_bytes(name))}}, static_cast<int64_t>(ino), sink);
+    }
     entry.ino = static_cast<int64_t>(ino);
 
     if (!seen_.insert(ino)) {
         if (unreadable_.count(ino) != 0) {
-            report("inode_unreadable", "a file is lost: its inode cannot be read", {{"path", entry.path}, {"ino", ino}}, sink);
+            report_.add("inode_unreadable", "a file is lost: its inode cannot be read", {{"path", entry.path}, {"ino", ino}}, static_cast<int64_t>(ino), sink);
             return {};
         }
         if (folders_.contains(ino)) {
-            report("directory_loop", "a folder stands in two places; it is listed where it was seen first", {{"path", entry.path}, {"ino", ino}}, sink);
+            report_.add("directory_loop", "a folder stands in two places; it is listed where it was seen first", {{"path", entry.path}, {"ino", ino}}, static_cast<int64_t>(ino), sink);
             if (ino == fs_->root_inum) return {};
         }
     } else {
@@ -349,12 +347,12 @@ Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint6
         const bool usable = meta && !stale && (meta->flags & TSK_FS_META_FLAG_ALLOC) && ino < static_cast<uint64_t>(kFirstStreamIno);
         if (!usable) {
             const std::string words = meta ? stale ? "the inode belongs to another file by now" : "the inode is not in use" : take_tsk_error();
-            report("inode_unreadable", "a file is lost: its inode cannot be read", {{"path", entry.path}, {"ino", ino}, {"libtsk", words}}, sink);
+            report_.add("inode_unreadable", "a file is lost: its inode cannot be read", {{"path", entry.path}, {"ino", ino}, {"libtsk", words}}, static_cast<int64_t>(ino), sink);
             unreadable_.insert(ino);
             return {};
         }
         if (meta->type == TSK_FS_META_TYPE_VIRT || meta->type == TSK_FS_META_TYPE_VIRT_DIR) {
-            ++counts_["virtual_files"];
+            report_.count("virtual_files");
             unreadable_.insert(ino);
             return {};
         }
@@ -413,30 +411,36 @@ InodeEntry TskReader::describe(uint64_t ino, const TSK_FS_META& meta) {
     }
     if (meta.link && out.fs_type == 'l') out.target = meta.link;
 
-    if (family_ == Family::iso9660) describe_iso(ino, out);
+    std::optional<ExfatEntry> entry;
+    if (family_ == Family::exfat) entry = exfat_entry(ino);
+    if (entry) {
+        out.mtime = entry->modified;
+        out.mtime_ns = entry->modified_ns;
+        out.atime = entry->accessed;
+        out.crtime = entry->created;
+        out.attributes = entry->attributes;
+    }
     if (family_ == Family::ext && out.fs_type == 'l' && meta.content_type == TSK_FS_META_CONTENT_TYPE_EXT4_EXTENTS)
         out.target = ext_symlink_target(meta);
-    if (out.fs_type == 'f' || out.fs_type == 'd') describe_content(meta, out);
+    if (out.fs_type == 'f' || out.fs_type == 'd') describe_content(meta, entry ? entry->valid_bytes : std::nullopt, out);
     return out;
 }
 
-void TskReader::describe_iso(uint64_t ino, InodeEntry& out) {
-    const auto found = iso_records_.find(ino);
-    if (found == iso_records_.end()) return;
-    const IsoRecord& record = found->second;
-    out.mtime = record.recorded;
-    out.crtime = out.atime = out.ctime = std::nullopt;
-    if (record.mode) {
-        out.mode = record.mode;
-        out.uid = record.uid;
-        out.gid = record.gid;
-        const char letter = type_letter(*record.mode);
-        if (out.fs_type == 'f' && letter != 'u' && letter != 'd') out.fs_type = letter;
-        if (out.fs_type == 'l') ++counts_["symlinks_without_target"];
-    }
+// The directory entry that libtsk numbers `ino`: it counts entries from the start of the cluster heap, from 3 on.
+std::optional<ExfatEntry> TskReader::exfat_entry(uint64_t ino) {
+    constexpr uint64_t kFirst = 3, kEntrySize = 32;
+    std::array<uint8_t, 2 * kEntrySize> bytes{};
+    if (ino < kFirst) return {};
+    const auto in_heap = checked_mul(ino - kFirst, kEntrySize);
+    const auto at = in_heap ? checked_add(*in_heap, exfat_heap_) : std::nullopt;
+    if (!at) return {};
+    // The second entry is elsewhere when the first one is the last of its cluster; then only the first is read.
+    const bool together = *in_heap % fs_->block_size + bytes.size() <= fs_->block_size;
+    if (!blocks_->read(*at, {bytes.data(), together ? bytes.size() : kEntrySize})) return {};
+    return read_exfat_entry(bytes);
 }
 
-void TskReader::describe_content(const TSK_FS_META& meta, InodeEntry& out) {
+void TskReader::describe_content(const TSK_FS_META& meta, std::optional<uint64_t> written_bytes, InodeEntry& out) {
     const bool regular = out.fs_type == 'f';
     if (family_ == Family::ext || family_ == Family::ufs) {
         if (!regular) return;
@@ -462,11 +466,6 @@ void TskReader::describe_content(const TSK_FS_META& meta, InodeEntry& out) {
                 return mark_unreadable(Cause::UNSUPPORTED_COMPRESSION, fmt::format(R"({{"reparse_tag":"{:#010x}"}})", reparse->tag), out);
         }
     }
-    if (family_ == Family::iso9660 && regular) {
-        const auto record = iso_records_.find(meta.addr);
-        if (record != iso_records_.end() && record->second.in_pieces)
-            return mark_unreadable(Cause::UNSUPPORTED_FS, R"({"reason":"a file in several extents or interleaved"})", out);
-    }
     if (!regular) return;
     const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get(file_.get());
     if (!attribute) {
@@ -478,7 +477,7 @@ void TskReader::describe_content(const TSK_FS_META& meta, InodeEntry& out) {
         return mark_unreadable(Cause::FS_CORRUPT, text_of({{"reason", "the content's place cannot be read"}, {"libtsk", words}}), out);
     }
     if (attribute->size >= 0) out.size = static_cast<uint64_t>(attribute->size);
-    map_attribute(*attribute, place(), out);
+    map_attribute(*attribute, place(), written_bytes, out);
 }
 
 void TskReader::map_unix(const TSK_FS_META& meta, ContentMap& map) {
@@ -524,11 +523,11 @@ Result<void> TskReader::add_streams(uint64_t ino, const InodeEntry& file, EntryS
         if (!attribute || attribute == main || attribute->size < 0) continue;
         const bool named_data = family_ == Family::ntfs && attribute->type == TSK_FS_ATTR_TYPE_NTFS_DATA && attribute->name;
         const bool fork = family_ == Family::hfsplus && attribute->type == TSK_FS_ATTR_TYPE_HFS_RSRC;
-        if (family_ == Family::hfsplus && attribute->type == TSK_FS_ATTR_TYPE_HFS_EXT_ATTR) ++counts_["extended_attributes"];
+        if (family_ == Family::hfsplus && attribute->type == TSK_FS_ATTR_TYPE_HFS_EXT_ATTR) report_.count("extended_attributes");
         if (!named_data && !fork) continue;
         if (fork && (attribute->size == 0 || main_is_compressed)) continue;  // compressed: the fork is the file's own content
         if (ino >= uint64_t{1} << 46) {                                      // no NTFS or HFS+ number is that large
-            ++counts_["streams_not_read"];
+            report_.count("streams_not_read");
             continue;
         }
         InodeEntry stream = file;
@@ -540,9 +539,9 @@ Result<void> TskReader::add_streams(uint64_t ino, const InodeEntry& file, EntryS
         stream.fs_ino = fmt::format("{}-{}-{}", ino, static_cast<int>(attribute->type), attribute->id);
         stream.stream = fork ? "rsrc" : attribute->name;
         stream.size = static_cast<uint64_t>(attribute->size);
-        map_attribute(*attribute, place(), stream);
+        map_attribute(*attribute, place(), std::nullopt, stream);
         new_streams_.push_back({stream.ino, stream.stream});
-        ++counts_["streams"];
+        report_.count("streams");
         TRY(sink.add_inode(std::move(stream)));
     }
     return host_failure();
@@ -583,18 +582,6 @@ Result<size_t> TskReader::read_content(const std::string& fs_ino, const std::str
     return length;
 }
 
-// --- reporting ---
-
-void TskReader::report(std::string code, std::string message, const json& evidence, EntrySink& sink) {
-    if (++findings_of_code_[code] > kMaxTskFindings) {
-        ++counts_["findings_left_out"];
-        return;
-    }
-    std::optional<int64_t> ino;
-    if (evidence.contains("ino")) ino = static_cast<int64_t>(evidence["ino"].get<uint64_t>());
-    sink.add({std::move(code), std::move(message), text_of(evidence), volume_.number, ino});
-}
-
 Result<void> TskReader::host_failure() {
     if (blocks_->failure()) return *blocks_->failure();
     if (auto failure = image_->take_read_error()) return *std::move(failure);
@@ -603,7 +590,7 @@ Result<void> TskReader::host_failure() {
 
 std::string TskReader::detail() const {
     json out = {{"libtsk", tsk_version_get_str()}, {"block_size", fs_->block_size}};
-    for (const auto& [name, count] : counts_) out[name] = count;
+    report_.add_counts_to(out);
     return text_of(out);
 }
 
@@ -611,6 +598,7 @@ std::string TskReader::detail() const {
 
 Result<std::unique_ptr<FsReader>> open_tsk(const ByteSource& source, const Volume& volume, const ReaderOptions& /*FAT's only*/,
                                            FindingSink& findings) {
+    if (volume.fs_type == "iso9660") return open_iso9660(source, volume, findings);
     return TskReader::open(source, volume, findings);
 }
 

@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(Fat, Formats,
                                            Format{"Fat16OddRoot", "mkfs.fat -F 16 -r 500 -C IMG 16384", 16},
                                            Format{"Fat32", "mkfs.fat -F 32 -s 1 -C IMG 40000", 32},
                                            Format{"Sectors4096", "mkfs.fat -S 4096 -F 16 -s 1 -C IMG 65536", 16},
-                                           Format{"Clusters256K", "mkfs.fat -S 4096 -s 64 -F 12 -C IMG 20000", 12}),
+                                           Format{"Clusters256K", "mkfs.fat -S 4096 -s 64 -F 12 -C IMG 48000", 12}),
                          [](const auto& name) { return name.param.name; });
 
 TEST(FatReader, ListsParentsBeforeChildrenAndEntriesInTheOrderOfTheDisk) {

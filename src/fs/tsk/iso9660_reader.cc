@@ -1,0 +1,236 @@
+#include "fs/tsk/iso9660_reader.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "fs/tsk/content_map.h"
+#include "fs/tsk/inode_set.h"
+#include "fs/tsk/iso9660_directory.h"
+#include "fs/tsk/listing_report.h"
+#include "fs/tsk/path_names.h"
+#include "volume/probe_window.h"
+
+namespace ntt {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int kMaxDescriptors = 32;
+constexpr uint64_t kMaxDirectoryBytes = uint64_t{64} << 20;  // half a million records; more is damage
+constexpr int64_t kFirstStreamIno = int64_t{1} << 62;
+
+class Iso9660Reader final : public FsReader {
+public:
+    Iso9660Reader(const ByteSource& source, const Volume& volume)
+        : volume_(volume), window_(source, {volume.offset_bytes, source.size_bytes() - volume.offset_bytes}), report_(volume.number) {}
+
+    Result<void> open();
+    Result<void> list(EntrySink& sink, const CancelToken& cancel) override;
+    Result<size_t> read_content(const std::string&, const std::string&, uint64_t, ByteSpan) override {
+        return make_error(ErrorCode::invalid_argument, "every content of this filesystem lies in extents");
+    }
+    std::string detail() const override {
+        json out = {{"names", volume_.view}, {"block_size", block_size_}};
+        report_.add_counts_to(out);
+        return out.dump();
+    }
+
+private:
+    struct Folder {
+        uint32_t block = 0;
+        uint64_t size = 0;
+        std::string path;
+    };
+
+    Result<void> list_folder(const Folder& folder, EntrySink& sink);
+    Result<void> visit(const Folder& folder, const std::vector<IsoRecord>& pieces, EntrySink& sink);
+    InodeEntry describe(const std::vector<IsoRecord>& pieces) const;
+    void enter(const IsoRecord& record, std::string path, EntrySink& sink);
+    std::string read_at(uint64_t offset, size_t length) const {
+        return std::string(window_.read(offset, length).text(0, length));
+    }
+
+    Volume volume_;
+    ProbeWindow window_;  // to the end of the image: what the descriptor declares can be short of what is there
+    ListingReport report_;
+    IsoContext context_;
+    uint64_t block_size_ = kIsoSector;
+    Folder root_;
+    InodeSet seen_folders_;  // by block
+    std::vector<Folder> pending_;
+};
+
+Result<void> Iso9660Reader::open() {
+    context_.names = volume_.view == "joliet" ? IsoNames::joliet : volume_.view == "rockridge" ? IsoNames::rock_ridge : IsoNames::plain;
+    context_.read_continuation = [this](uint32_t block, uint32_t offset, uint32_t length) {
+        return read_at(uint64_t{block} * block_size_ + offset, length);
+    };
+    const uint8_t wanted = context_.names == IsoNames::joliet ? 2 : 1;
+    for (uint64_t i = 0; i < kMaxDescriptors; ++i) {
+        const ProbeBytes descriptor = window_.read((16 + i) * kIsoSector, kIsoSector);
+        if (!descriptor.has(1, "CD001") || descriptor.u8(0) == 255) break;
+        if (descriptor.u8(0) != wanted || (wanted == 2 && !descriptor.has(88, "%/"))) continue;
+        const uint64_t block_size = descriptor.le16(128);
+        if (block_size == 512 || block_size == 1024 || block_size == 2048) block_size_ = block_size;
+        root_ = {descriptor.le32(156 + 2) + descriptor.u8(156 + 1), descriptor.le32(156 + 10), ""};
+        break;
+    }
+    if (window_.failure()) return *window_.failure();
+    if (root_.size == 0) return make_error(ErrorCode::unsupported, "the disc has no root folder of the kind " + volume_.view);
+    if (context_.names == IsoNames::rock_ridge) {
+        const ProbeBytes self = window_.read(uint64_t{root_.block} * block_size_, 64);
+        if (self.has(34, "SP\x07")) context_.system_use_skip = self.u8(34 + 6);
+    }
+    return {};
+}
+
+Result<void> Iso9660Reader::list(EntrySink& sink, const CancelToken& cancel) {
+    pending_ = {root_};
+    seen_folders_.insert(root_.block);
+    while (!pending_.empty()) {
+        TRY(cancel.check());
+        const Folder folder = std::move(pending_.back());
+        pending_.pop_back();
+        const size_t before = pending_.size();
+        TRY(list_folder(folder, sink));
+        std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(before), pending_.end());
+    }
+    seen_folders_ = {};
+    return {};
+}
+
+Result<void> Iso9660Reader::list_folder(const Folder& folder, EntrySink& sink) {
+    const auto unreadable = [&](uint64_t offset, const char* reason) {
+        report_.add("directory_unreadable", "files may be missing here",
+                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + offset}, {"reason", reason}}, std::nullopt, sink);
+    };
+    const uint64_t start = uint64_t{folder.block} * block_size_;
+    if (folder.size > kMaxDirectoryBytes) unreadable(start, "the folder is larger than any is");
+    std::vector<IsoRecord> records, file;
+    for (uint64_t done = 0; done < std::min(folder.size, kMaxDirectoryBytes); done += kIsoSector) {
+        const std::string sector = read_at(start + done, kIsoSector);
+        if (window_.failure()) return *window_.failure();
+        if (sector.empty()) {  // and so is all behind it
+            unreadable(start + done, "beyond the end of the image");
+            break;
+        }
+        records.clear();
+        if (!read_iso_directory_sector(as_bytes(sector), start + done, context_, records))
+            unreadable(start + done, "the sector holds no directory records, or damaged ones");
+        for (IsoRecord& record : records) {
+            const bool goes_on = record.more_follow;
+            const bool same_file = file.empty() || (file.front().name == record.name && file.front().associated == record.associated);
+            if (!same_file) TRY(visit(folder, std::exchange(file, {}), sink));
+            file.push_back(std::move(record));
+            if (!goes_on) TRY(visit(folder, std::exchange(file, {}), sink));
+        }
+    }
+    if (!file.empty()) TRY(visit(folder, file, sink));
+    return {};
+}
+
+Result<void> Iso9660Reader::visit(const Folder& folder, const std::vector<IsoRecord>& pieces, EntrySink& sink) {
+    const IsoRecord& record = pieces.front();
+    if (record.moved) {  // it is listed where its "CL" entry stands
+        report_.count("moved_folders");
+        return {};
+    }
+    InodeEntry inode = describe(pieces);
+    std::string name = record.name;
+    if (!is_path_part(name)) {
+        name = as_path_part(name);
+        report_.add("name_invalid", "a name cannot stand in a path and was changed",
+                    {{"path", folder.path}, {"name_hex", to_hex(as_bytes(record.name))}, {"given", name}}, inode.ino, sink);
+    }
+    std::string path = folder.path.empty() ? name : folder.path + '/' + name;
+    if (record.associated) path += ":rsrc";
+    const int64_t ino = inode.ino;
+    if (inode.fs_type == 'd') enter(record, path, sink);
+    TRY(sink.add_inode(std::move(inode)));
+    return sink.add_name({std::move(path), "", ino});
+}
+
+void Iso9660Reader::enter(const IsoRecord& record, std::string path, EntrySink& sink) {
+    Folder folder{record.block, record.size, std::move(path)};
+    if (record.child) {
+        folder.block = *record.child;
+        folder.size = window_.read(uint64_t{*record.child} * block_size_, 34).le32(10);  // as its own "." says
+    }
+    if (folder.path.size() > kMaxPathBytes) {
+        report_.add("path_too_long", "files may be missing here: the folders are nested too deeply", {{"path_bytes", folder.path.size()}},
+                    std::nullopt, sink);
+    } else if (!seen_folders_.insert(folder.block)) {
+        report_.add("directory_loop", "a folder stands in two places; it is listed where it was seen first",
+                    {{"path", folder.path}, {"block", folder.block}}, static_cast<int64_t>(record.offset), sink);
+    } else {
+        pending_.push_back(std::move(folder));
+    }
+}
+
+InodeEntry Iso9660Reader::describe(const std::vector<IsoRecord>& pieces) const {
+    const IsoRecord& record = pieces.front();
+    InodeEntry out;
+    out.fs_ino = std::to_string(record.offset);
+    out.ino = static_cast<int64_t>(record.offset) + (record.associated ? kFirstStreamIno : 0);
+    if (record.associated) out.stream = "rsrc";
+    out.fs_type = record.directory || record.child ? 'd' : 'f';
+    if (record.mode && out.fs_type == 'f') {
+        switch (*record.mode & 0170000) {
+            case 0120000: out.fs_type = 'l'; break;
+            case 0060000: out.fs_type = 'b'; break;
+            case 0020000: out.fs_type = 'c'; break;
+            case 0010000: out.fs_type = 'p'; break;
+            case 0140000: out.fs_type = 's'; break;
+            default: break;
+        }
+    }
+    out.mode = record.mode;
+    out.uid = record.uid;
+    out.gid = record.gid;
+    out.nlink = record.nlink.value_or(1);
+    out.mtime = record.mtime ? record.mtime : record.recorded;
+    out.atime = record.atime;
+    out.ctime = record.ctime;
+    out.crtime = record.crtime;
+    for (const IsoRecord& piece : pieces) out.size += piece.size;  // 32 bits each
+    if (out.fs_type == 'l' && record.target) {
+        out.target = record.target;
+        out.size = record.target->size();
+    }
+    if (out.fs_type != 'f') return out;
+
+    if (record.compressed) {
+        out.access = ContentAccess::unreadable;
+        if (out.size > 0) out.faults.push_back({Cause::UNSUPPORTED_COMPRESSION, 0, out.size, R"({"reason":"zisofs"})"});
+        return out;
+    }
+    out.access = ContentAccess::extents;
+    ContentMap map(out.size, volume_.size_bytes);
+    uint64_t file_offset = 0;
+    for (const IsoRecord& piece : pieces) {
+        uint64_t at = volume_.offset_bytes + piece.block * block_size_;
+        if (piece.unit == 0) {
+            map.add_data(file_offset, at, piece.size);
+        } else {  // units of the file with gaps between them
+            const uint64_t unit = piece.unit * block_size_;
+            for (uint64_t done = 0; done < piece.size; done += unit, at += unit + piece.gap * block_size_)
+                map.add_data(file_offset + done, at, std::min(unit, piece.size - done));
+        }
+        file_offset += piece.size;
+    }
+    map.finish(ContentMap::Gap::missing, out);
+    return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FsReader>> open_iso9660(const ByteSource& source, const Volume& volume, FindingSink& /*nothing so far*/) {
+    if (volume.offset_bytes >= source.size_bytes()) return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
+    auto reader = std::make_unique<Iso9660Reader>(source, volume);
+    TRY(reader->open());
+    return std::unique_ptr<FsReader>(std::move(reader));
+}
+
+}  // namespace ntt

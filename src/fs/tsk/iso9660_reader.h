@@ -1,0 +1,20 @@
+// The reader of ISO 9660.
+#pragma once
+
+#include <memory>
+
+#include "fs/fs_reader.h"
+
+namespace ntt {
+
+// Walks the tree that `volume.view` names: rockridge (names, modes, links and times of Rock Ridge), joliet, or iso9660 (the
+// plain names, without their version if that is 1).
+// Numbers: ino is the offset of the directory record from the volume's start in bytes; a hard link on a disc is two
+// records, so two inodes on the same sectors. A resource fork (an associated file) is a stream "rsrc": ino = 2^62 + the
+// record's offset, path = the file's + ":rsrc".
+// Findings: directory_unreadable ("files may be missing here"), directory_loop, name_invalid (the name was changed to fit
+// into a path), path_too_long. Errors: unsupported when the descriptors are not there; those of ByteSource::read.
+// detail(): names, moved_folders.
+Result<std::unique_ptr<FsReader>> open_iso9660(const ByteSource& source, const Volume& volume, FindingSink& findings);
+
+}  // namespace ntt

@@ -1,0 +1,249 @@
+// What detect_volumes makes of filesystems; partition tables are in partition_table_test.cc.
+#include <map>
+#include <random>
+
+#include "detection.h"
+
+namespace ntt::test {
+namespace {
+
+struct Expected {
+    const char* table;
+    std::vector<std::string> views;  // of the volumes in order; "-" for one without a filesystem
+};
+
+const std::map<std::string, Expected>& corpus_table() {
+    static const std::map<std::string, Expected> table = {
+        {"dfvfs-apfs.raw", {"none", {"apfs"}}},
+        {"dfvfs-hfsplus.raw", {"none", {"hfsplus"}}},
+        {"dfvfs-iso9660.raw", {"none", {"iso9660"}}},
+        {"lde-test.ext2", {"none", {"ext2"}}},
+        {"lde-test.ext3", {"none", {"ext2"}}},  // made without a journal
+        {"lde-test.ext4", {"none", {"ext4"}}},
+        {"lde-test.fat", {"none", {"fat12"}}},
+        {"lde-test.fat16", {"none", {"fat16"}}},
+        {"lde-test.iso9660j", {"none", {"rockridge"}}},
+        {"lde-test.minix", {"none", {"minix"}}},
+        {"lde-test.msdos", {"none", {"fat12"}}},
+        {"lde-test.vfat", {"none", {"fat12"}}},
+        {"lde-test.vfat32", {"none", {"fat32"}}},
+        {"rust-fatfs-fat12.img", {"none", {"fat12"}}},
+        {"rust-fatfs-fat16.img", {"none", {"fat16"}}},
+        {"sampler-atari-st-floppy.img", {"none", {"fat12"}}},  // no 0x55AA; blkid does not know it
+        {"sampler-befs-intel.img", {"none", {"befs"}}},
+        {"sampler-btrfs.img", {"none", {"btrfs"}}},
+        {"sampler-dos-partitions-extended.img", {"dos", {"-", "-", "-", "-", "-"}}},
+        {"sampler-dos-partitions-primary.img", {"dos", {"-", "-", "-", "-"}}},
+        {"sampler-ext2.img", {"none", {"ext2"}}},
+        {"sampler-ext3.img", {"none", {"ext3"}}},
+        {"sampler-ext4.img", {"none", {"ext4"}}},
+        {"sampler-fat12-floppy.img", {"none", {"fat12"}}},
+        {"sampler-freebsd-disk.img", {"dos", {"-", "ufs1", "-", "ufs1", "ufs1"}}},
+        {"sampler-gpt-empty.img", {"gpt", {"-"}}},
+        {"sampler-gpt.img", {"gpt", {"ext2"}}},
+        {"sampler-hfs-plus-wrapped.img", {"none", {"hfsplus"}}},
+        {"sampler-hfs-plus.img", {"none", {"hfsplus"}}},
+        {"sampler-hfs.img", {"none", {"hfs"}}},
+        {"sampler-iso9660-hybrid.img", {"none", {"rockridge"}}},
+        {"sampler-iso9660-joliet.img", {"none", {"joliet"}}},
+        {"sampler-iso9660-plain.img", {"none", {"iso9660"}}},
+        {"sampler-iso9660-rockridge.img", {"none", {"rockridge"}}},
+        {"sampler-jfs.img", {"none", {"jfs"}}},
+        {"sampler-linux-swap-v2-i386-4k.img", {"none", {"swap"}}},
+        {"sampler-minix-v2-30.img", {"none", {"minix"}}},
+        {"sampler-reiserfs-3.6.img", {"none", {"reiserfs"}}},
+        {"sampler-romfs.img", {"none", {"romfs"}}},
+        {"sampler-squashfs-2.1-i386.img", {"none", {"squashfs3"}}},
+        {"sampler-ufs-darwin-old.img", {"none", {"ufs1"}}},
+        {"sampler-ufs-darwin.img", {"none", {"ufs1"}}},
+        {"sampler-xfs.img", {"none", {"xfs"}}},
+        {"tsk-image.dd", {"none", {"ext2"}}},
+        {"tsk-image.iso", {"none", {"iso9660"}}},
+    };
+    return table;
+}
+
+TEST(Detect, EveryImageOfTheCorpusIsWhatItIsAndHasBlkidsLabelAndUuid) {
+    const auto corpus = corpus_dir();
+    if (!corpus) GTEST_SKIP() << "needs the corpus beside the project or in $NTT_TEST_CORPUS";
+    NTT_NEED_TOOL("blkid");
+    TempDir dir;
+    for (const auto& [name, expected] : corpus_table()) {
+        SCOPED_TRACE(name);
+        const std::string image = dir / "image";
+        must("gzip -dc " + shell_quoted((*corpus / (name + ".gz")).string()) + " > image", dir.path().string());
+        const Detected found = detect_file(image);
+        EXPECT_EQ(found.detection.table, expected.table);
+        std::vector<std::string> views;
+        for (const Volume& volume : found.detection.volumes) views.push_back(volume.view.empty() ? "-" : volume.view);
+        EXPECT_EQ(views, expected.views);
+        EXPECT_TRUE(found.findings.findings.empty()) << found.findings.findings.at(0).code;
+        if (expected.table != std::string("none")) continue;
+        const Volume& volume = found.only();
+        // blkid gives BeFS's from an index of the filesystem; JFS's label there is not text.
+        if (name != "sampler-befs-intel.img") {
+            EXPECT_EQ(volume.uuid, blkid(image, "UUID"));
+        }
+        if (name != "sampler-jfs.img") {
+            EXPECT_EQ(volume.label, blkid(image, "LABEL"));
+        }
+    }
+}
+
+TEST(Detect, NamesLabelAndUuidOfFreshFilesystemsAsBlkidDoes) {
+    NTT_NEED_TOOL("blkid");
+    struct Case {
+        std::string view, make;
+    };
+    const std::vector<Case> cases = {
+        {"fat12", "truncate -s 1440K i && mkfs.fat -n 'FLOPPY' i"},
+        {"fat16", "truncate -s 20M i && mkfs.fat -F 16 -n 'SIXTEEN' i"},
+        {"fat32", "truncate -s 40M i && mkfs.fat -F 32 -n 'THIRTYTWO' i"},
+        {"exfat", "truncate -s 8M i && mkfs.exfat -L 'Größe' i"},
+        {"ntfs", "truncate -s 8M i && mkfs.ntfs -q -F -L 'Año 日本' i"},
+        {"ext2", "truncate -s 2M i && mkfs.ext2 -q -L alpha i"},
+        {"ext3", "truncate -s 8M i && mkfs.ext3 -q -L beta i"},
+        {"ext4", "truncate -s 8M i && mkfs.ext4 -q -L gamma i"},
+        {"ext2", "truncate -s 2M i && mkfs.ext2 -q -r 0 i"},
+        {"swap", "truncate -s 2M i && mkswap -L swappy i"},
+        {"joliet", "mkdir t && echo a > t/a && genisoimage -quiet -J -V 'A_label_that_is_longer_than_16' -o i t"},
+        {"rockridge", "mkdir t && echo a > t/a && genisoimage -quiet -J -R -V 'Both sets' -o i t"},
+        {"iso9660", "mkdir t && echo a > t/a && genisoimage -quiet -V 'PLAIN' -o i t"},
+        {"ufs1", "mkdir t && makefs -t ffs -o version=1 -s 4m i t"},
+        {"ufs2", "mkdir t && makefs -t ffs -B be -o version=2,label=ufs2label -s 4m i t"},
+    };
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.make);
+        TempDir dir;
+        const CommandResult made = sh(c.make, dir.path().string());
+        if (made.exit != 0) {
+            std::printf("not made here: %s: %s\n", c.view.c_str(), made.err.c_str());
+            continue;
+        }
+        const Detected found = detect_file(dir / "i");
+        EXPECT_EQ(found.only().view, c.view);
+        EXPECT_EQ(found.only().label, blkid(dir / "i", "LABEL"));
+        EXPECT_EQ(found.only().uuid, blkid(dir / "i", "UUID"));
+        EXPECT_EQ(found.only().offset_bytes, 0u);
+        EXPECT_TRUE(found.findings.findings.empty());
+    }
+}
+
+TEST(Detect, AnImageWithNothingInItIsOneVolumeWithoutAFilesystem) {
+    for (const std::string& bytes : {std::string(100000, '\0'), std::string(1474560, '\xF6'), chosen_bytes(1, 70000), std::string(1, 'x')}) {
+        const Detected found = detect_bytes(bytes);
+        EXPECT_EQ(found.detection.table, "none");
+        EXPECT_EQ(found.only().outcome, Outcome::no_filesystem);
+        EXPECT_EQ(found.only().role, Role::unknown);
+        EXPECT_EQ(found.only().number, 1);
+        EXPECT_EQ(found.only().size_bytes, bytes.size());
+    }
+}
+
+TEST(Detect, AFilesystemWithoutAPartitionTableIsAsLargeAsItSays) {
+    NTT_NEED_TOOL("mkfs.fat");
+    TempDir dir;
+    must("truncate -s 1440K i && mkfs.fat i && truncate -s 2M i", dir.path().string());
+    const Detected found = detect_file(dir / "i");
+    EXPECT_EQ(found.only().size_bytes, 1474560u);
+    EXPECT_TRUE(found.findings.findings.empty());
+}
+
+TEST(Detect, AFilesystemLargerThanItsImageIsAFinding) {
+    NTT_NEED_TOOL("mkfs.ext2");
+    TempDir dir;
+    must("truncate -s 4M i && mkfs.ext2 -q i && truncate -s 3M i", dir.path().string());
+    const Detected found = detect_file(dir / "i");
+    EXPECT_EQ(found.only().view, "ext2");
+    EXPECT_EQ(found.only().outcome, Outcome::read);
+    EXPECT_EQ(found.only().size_bytes, 4u << 20);
+    ASSERT_TRUE(found.findings.has("filesystem_beyond_image"));
+    EXPECT_EQ(found.findings.findings[0].volume, 1);
+}
+
+TEST(Detect, AZipDisksFilesystemIsFoundBehindItsFirst32Sectors) {
+    NTT_NEED_TOOL("mkfs.fat");
+    TempDir dir;
+    must("truncate -s 1440K f && mkfs.fat -n ZIP f && (head -c 16384 /dev/zero; cat f) > i", dir.path().string());
+    const Detected found = detect_file(dir / "i");
+    EXPECT_EQ(found.only().view, "fat12");
+    EXPECT_EQ(found.only().offset_bytes, 16384u);
+    EXPECT_EQ(found.only().label, "ZIP");
+}
+
+TEST(Detect, ABridgeDiscIsReadAsIso9660AndTheUdfIsNoted) {
+    NTT_NEED_TOOL("genisoimage");
+    TempDir dir;
+    must("mkdir t && echo a > t/a && genisoimage -quiet -udf -J -o i t", dir.path().string());
+    const Detected found = detect_file(dir / "i");
+    EXPECT_EQ(found.only().view, "joliet");
+    EXPECT_NE(found.only().detail.find("\"also\":[\"udf\"]"), std::string::npos) << found.only().detail;
+}
+
+TEST(Detect, ContainersAreNamedAndNotRead) {
+    std::string luks(1 << 20, '\0');
+    luks.replace(0, 8, std::string("LUKS\xba\xbe\0\1", 8));
+    luks.replace(168, 36, "12345678-1234-4321-8888-123456789abc");
+    EXPECT_EQ(detect_bytes(luks).only().role, Role::encrypted);
+    EXPECT_EQ(detect_bytes(luks).only().uuid, "12345678-1234-4321-8888-123456789abc");
+
+    std::string lvm(1 << 20, '\0');
+    lvm.replace(512, 8, "LABELONE");
+    lvm[520] = 1;
+    lvm[532] = 32;
+    lvm.replace(536, 8, "LVM2 001");
+    lvm.replace(544, 32, "abcdefghijklmnopqrstuvwxyzABCDEF");
+    EXPECT_EQ(detect_bytes(lvm).only().role, Role::lvm_pv);
+    EXPECT_EQ(detect_bytes(lvm).only().uuid, "abcdef-ghij-klmn-opqr-stuv-wxyz-ABCDEF");
+
+    std::string raid(1 << 20, '\0');
+    raid.replace(4096, 8, std::string("\xfc\x4e\x2b\xa9\1\0\0\0", 8));
+    raid.replace(4096 + 16, 16, "0123456789abcdef");
+    raid[4096 + 144] = 8;
+    EXPECT_EQ(detect_bytes(raid).only().role, Role::raid_member);
+    EXPECT_EQ(detect_bytes(raid).only().outcome, Outcome::unsupported);
+    EXPECT_EQ(detect_bytes(raid).only().uuid, "30313233-3435-3637-3839-616263646566");
+}
+
+TEST(Detect, AMirrorsMemberWithItsSuperblockAtTheEndIsReadAsTheFilesystemItIs) {
+    NTT_NEED_TOOL("mkfs.ext2");
+    TempDir dir;
+    must("truncate -s 1M i && mkfs.ext2 -q i && truncate -s 2M i", dir.path().string());
+    std::string image = read_file(dir / "i");
+    const size_t super = (2u << 20) - 65536;  // version 0.90
+    image.replace(super, 4, "\xfc\x4e\x2b\xa9");
+    for (const int level : {1, 0}) {
+        image[super + 28] = static_cast<char>(level);
+        const Detected found = detect_bytes(image);
+        EXPECT_EQ(found.only().role, level == 1 ? Role::filesystem : Role::raid_member);
+    }
+}
+
+// Not a test of what is found: of coming back at all, with volumes that make sense.
+TEST(Detect, DamagedImagesAreSurvived) {
+    NTT_NEED_TOOL("genisoimage");
+    TempDir dir;
+    must("mkdir t && echo a > t/a && genisoimage -quiet -udf -J -R -o iso t && truncate -s 1M ext fat && mkfs.ext4 -q ext && mkfs.fat fat && "
+         "truncate -s 2M ntfs && mkfs.ntfs -q -F ntfs && truncate -s 2M mbr && "
+         "printf 'label: dos\\nstart=64,size=128,type=5\\nstart=512,size=512,type=83\\nstart=100,size=20,type=83\\n' | sfdisk -q mbr",
+         dir.path().string());
+    std::mt19937 random(7);
+    for (const char* name : {"iso", "ext", "fat", "ntfs", "mbr"}) {
+        const std::string whole = read_file(dir / name);
+        for (int round = 0; round < 150; ++round) {
+            std::string image = whole.substr(0, round % 3 == 0 ? random() % whole.size() + 1 : whole.size());
+            for (int i = 0; i < 40; ++i) image[random() % std::min<size_t>(image.size(), round % 2 ? 4096 : 70000)] = static_cast<char>(random());
+            const Detected found = detect_bytes(image);
+            ASSERT_FALSE(found.detection.volumes.empty());
+            int number = 0;
+            for (const Volume& volume : found.detection.volumes) {
+                EXPECT_EQ(volume.number, ++number);
+                EXPECT_GE(volume.range().end(), volume.offset_bytes);
+                EXPECT_TRUE(is_utf8(volume.label));
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace ntt::test
