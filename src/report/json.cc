@@ -115,7 +115,7 @@ Json json_of(const FileRow& row) {
     out["partial_blobid"] = or_null(inode.partial_blobid);
     out["cause"] = or_null(inode.cause);
     out["missing_bytes"] = inode.missing_bytes;
-    out["missing"] = json_of(merged(row.missing));
+    out["missing"] = json_of(joined(row.missing));
     return out;
 }
 
@@ -134,7 +134,7 @@ Json json_of(const Error& error, const std::optional<std::string>& source) {
             {"hint", error.hint.empty() ? Json(nullptr) : display(error.hint)}};
 }
 
-std::vector<MissingRow> merged(std::vector<MissingRow> missing) {
+std::vector<MissingRow> joined(std::vector<MissingRow> missing) {
     std::sort(missing.begin(), missing.end(), [](const auto& a, const auto& b) { return a.file_offset < b.file_offset; });
     std::vector<MissingRow> out;
     for (const MissingRow& range : missing) {

@@ -39,6 +39,6 @@ Json json_of(const std::vector<MissingRow>& missing);   // offset, length, cause
 Json json_of(const Error& error, const std::optional<std::string>& source);  // type error
 
 // Sorted by offset; ranges of one cause that touch or overlap joined.
-std::vector<MissingRow> merged(std::vector<MissingRow> missing);
+std::vector<MissingRow> joined(std::vector<MissingRow> missing);
 
 }  // namespace ntt

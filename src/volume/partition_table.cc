@@ -73,17 +73,20 @@ public:
         }
     }
 
-    // The label in sector 1 of `slice`, if there is one; its partitions are added. Offsets in it count from the start of
-    // the disk, in FreeBSD's newer ones from the start of the slice: then the raw partition "c" starts at 0.
+    // The label in sector 1 of `slice`, or in sector 0 where the boot code leaves it room; its partitions are added. Offsets
+    // in it count from the start of the disk, in FreeBSD's newer ones from the start of the slice: then the raw partition
+    // "c" starts at 0.
     bool read_bsd_label(ByteRange slice) {
         constexpr uint32_t kMagic = 0x82564557;
         constexpr uint64_t kPartitionsAt = 148;
         constexpr uint16_t kMaxBsdPartitions = 22;  // OpenBSD has 16, NetBSD up to 22
         constexpr uint64_t kRaw = 2;
-        const ProbeBytes label = image_.read(slice.offset + sector_size_, 512);
-        if (label.le32(0) != kMagic || label.le32(132) != kMagic) return false;
+        const auto is_label = [&](const ProbeBytes& bytes) { return bytes.le32(0) == kMagic && bytes.le32(132) == kMagic; };
+        ProbeBytes label = image_.read(slice.offset + sector_size_, 512);
+        if (!is_label(label)) label = image_.read(slice.offset + 64, 512);
+        if (!is_label(label)) return false;
         const uint16_t count = std::min(label.le16(138), kMaxBsdPartitions);
-        const bool relative = label.le32(kPartitionsAt + kRaw * 16 + 4) == 0;
+        const bool relative = label.le32(kPartitionsAt + kRaw * 16) != 0 && label.le32(kPartitionsAt + kRaw * 16 + 4) == 0;
         for (uint16_t i = 0; i < count; ++i) {
             const uint64_t at = kPartitionsAt + uint64_t{i} * 16;
             const uint8_t type = label.u8(at + 12);

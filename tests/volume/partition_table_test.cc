@@ -46,7 +46,7 @@ TEST(PartitionTable, TheTablesThatPartedMakesAreRead) {
         // Sun partitions lie on cylinders; parted moves them there.
         must(std::string("truncate -s 64M i && parted -s -a none i mklabel ") + label + " && parted -s -a none i mkpart " +
                  (std::string(label) == "msdos" ? "primary " : std::string(label) == "gpt" || std::string(label) == "mac" ? "one " : "") +
-                 "ext2 16065s 64259s",
+                 "ext2 16128s 64255s",
              dir.path().string());
         const std::string listed = must("parted -s -m i unit s print", dir.path().string());
         must("truncate -s 8M fs && mkfs.ext2 -q -L inside fs", dir.path().string());

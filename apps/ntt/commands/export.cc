@@ -225,7 +225,7 @@ private:
 
     Result<void> add_to_list(const FileRow& row, const std::string& written_as) {
         std::string ranges;
-        for (const MissingRow& range : merged(row.missing)) ranges += fmt::format("{}{}+{}", ranges.empty() ? "" : ",", range.file_offset, range.length);
+        for (const MissingRow& range : joined(row.missing)) ranges += fmt::format("{}{}+{}", ranges.empty() ? "" : ",", range.file_offset, range.length);
         return append_to_list(fmt::format("{}\t{}\t{}\t{}\n", tsv_field(medium_.shown_path(row)),
                                           row.inode.cause ? to_string(*row.inode.cause) : "", ranges, tsv_field(written_as)));
     }

@@ -1,0 +1,153 @@
+// ISO 9660 with and without its extensions, compared with the tree that the disc was made from.
+#include "fs/tsk/iso9660_directory.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "listing.h"
+
+namespace ntt::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Iso9660 : public testing::Test {
+protected:
+    void SetUp() override {
+        if (!have_tool("genisoimage")) GTEST_SKIP() << "needs the tool genisoimage";
+        must("mkdir -p t/folder/inner", dir_.path().string());
+        write_file(dir_ / "t/folder/inner/A long name, with ünïcode.text", chosen_bytes(1, 5'000));
+        write_file(dir_ / "t/small.txt", "small");
+        write_file(dir_ / "t/empty.txt", "");
+        must("touch -d '2001-02-03 04:05:06 UTC' t/small.txt", dir_.path().string());
+    }
+    std::unique_ptr<Listing> make(const std::string& options) {
+        must("genisoimage -quiet " + options + " -o i t", dir_.path().string());
+        return list_file(dir_ / "i");
+    }
+    TempDir dir_;
+};
+
+TEST_F(Iso9660, RockRidgeGivesNamesModesLinksAndTimes) {
+    must("ln -s 'folder/inner/A long name, with ünïcode.text' t/link && ln -s ../../a/./b t/up && ln -s /root/x t/abs && chmod 640 t/small.txt",
+         dir_.path().string());
+    for (const char* options : {"-R", "-R -J", "-R -D -T"}) {
+        SCOPED_TRACE(options);
+        const auto list = make(options);
+        EXPECT_EQ(list->volume.view, "rockridge");
+        size_t count = 0;
+        for (const auto& entry : fs::recursive_directory_iterator(dir_ / "t")) {
+            const std::string path = entry.path().lexically_relative(dir_ / "t").string();
+            SCOPED_TRACE(path);
+            ++count;
+            const InodeEntry& inode = list->at(path);
+            struct stat st {};
+            ASSERT_EQ(lstat(entry.path().c_str(), &st), 0);
+            EXPECT_EQ(inode.mode, static_cast<int>(st.st_mode));
+            EXPECT_EQ(inode.mtime, st.st_mtime);
+            if (S_ISREG(st.st_mode)) {
+                EXPECT_EQ(list->content(path), read_file(entry.path().string()));
+            }
+            if (S_ISLNK(st.st_mode)) {
+                EXPECT_EQ(inode.target, fs::read_symlink(entry.path()).string());
+            }
+        }
+        EXPECT_EQ(list->names.size() - list->names.count("TRANS.TBL"), list->names.size());
+        EXPECT_GE(list->names.size(), count);
+        EXPECT_TRUE(list->findings.findings.empty());
+    }
+}
+
+TEST_F(Iso9660, FoldersThatLieTooDeepForTheDiscStandWhereTheyBelong) {
+    must("mkdir -p t/1/2/3/4/5/6/7/8/9/10 && echo deep > t/1/2/3/4/5/6/7/8/9/10/file", dir_.path().string());
+    const auto list = make("-R");
+    EXPECT_EQ(list->content("1/2/3/4/5/6/7/8/9/10/file"), "deep\n");
+    for (const auto& [path, ino] : list->names) EXPECT_EQ(std::count(path.begin(), path.end(), '/') > 0 && path.rfind("rr_moved/", 0) == 0, false) << path;
+}
+
+TEST_F(Iso9660, LongNamesAndLinksThatNeedContinuationAreWhole) {
+    const std::string name(240, 'n'), target = std::string(200, 'a') + "/" + std::string(200, 'b') + "/" + std::string(100, 'c');
+    write_file(dir_ / ("t/" + name), "x");
+    must("ln -s " + target + " t/long_link", dir_.path().string());
+    const auto list = make("-R");
+    EXPECT_EQ(list->content(name), "x");
+    EXPECT_EQ(list->at("long_link").target, target);
+}
+
+TEST_F(Iso9660, JolietGivesItsNames) {
+    const auto list = make("-J");
+    EXPECT_EQ(list->volume.view, "joliet");
+    EXPECT_EQ(list->content("folder/inner/A long name, with ünïcode.text"), chosen_bytes(1, 5'000));
+    EXPECT_EQ(list->at("small.txt").mtime, std::stol(must("date -u -d '2001-02-03 04:05:06' +%s")));
+}
+
+TEST_F(Iso9660, PlainNamesComeWithoutTheirVersion) {
+    const auto list = make("-iso-level 1");
+    EXPECT_EQ(list->volume.view, "iso9660");
+    EXPECT_EQ(list->content("SMALL.TXT"), "small");
+    EXPECT_EQ(list->at("EMPTY.TXT").size, 0u);
+    EXPECT_EQ(list->names.size(), 5u);
+}
+
+TEST_F(Iso9660, TimesDoNotDependOnTheZoneOfThisComputer) {
+    const char* before = getenv("TZ");
+    const std::string kept = before ? before : "";
+    setenv("TZ", "America/Guatemala", 1);
+    tzset();
+    const auto list = make("-R");
+    EXPECT_EQ(list->at("small.txt").mtime, std::stol(must("date -u -d '2001-02-03 04:05:06' +%s")));
+    before ? setenv("TZ", kept.c_str(), 1) : unsetenv("TZ");
+    tzset();
+}
+
+TEST_F(Iso9660, AnUnreadSectorOfAFolderIsAFindingAndHidesOnlyItsOwnNames) {
+    must("mkdir t/many && cd t/many && for i in $(seq 100); do echo $i > file_$i.txt; done", dir_.path().string());
+    must("genisoimage -quiet -R -o i t", dir_.path().string());
+    std::string image = read_file(dir_ / "i");
+    const auto whole = list_bytes(image);
+    // A record's number is its place: the sector of one in the middle.
+    const auto sector = static_cast<size_t>(whole->at("many/file_50.txt").ino) / 2048 * 2048;
+    image.replace(sector, 2048, std::string(2048, '\0'));
+    const auto list = list_bytes(image);
+    ASSERT_EQ(list->findings.count("directory_unreadable"), 1u);
+    EXPECT_NE(list->findings.findings[0].evidence.find("\"path\":\"many\""), std::string::npos);
+    EXPECT_LT(list->names.size(), whole->names.size());
+    EXPECT_GT(list->names.size(), whole->names.size() - 30);
+}
+
+TEST_F(Iso9660, AFileInSeveralRecordsIsOneFile) {
+    // A sector by hand: "BIG.BIN;1" twice, the first one with the flag that more follows.
+    std::string sector(2048, '\0');
+    for (size_t i = 0; i < 2; ++i) {
+        const size_t at = i * 42;
+        sector[at] = 42;
+        sector[at + 2] = static_cast<char>(40 + i);
+        sector[at + 11] = 8;  // 2048 bytes
+        sector[at + 25] = static_cast<char>(i == 0 ? 0x80 : 0);
+        sector[at + 32] = 9;
+        sector.replace(at + 33, 9, "BIG.BIN;1");
+    }
+    std::vector<IsoRecord> records;
+    EXPECT_TRUE(read_iso_directory_sector(as_bytes(sector), 0, {}, records));
+    ASSERT_EQ(records.size(), 2u);
+    EXPECT_TRUE(records[0].more_follow);
+
+    must("genisoimage -quiet -o i t", dir_.path().string());
+    std::string image = read_file(dir_ / "i");
+    const size_t root = size_t{static_cast<uint8_t>(image[32768 + 158])} * 2048 + size_t{static_cast<uint8_t>(image[32768 + 159])} * 2048 * 256;
+    image.replace(root + 68, 84, sector.substr(0, 84));  // behind "." and ".."
+    const auto list = list_bytes(image);
+    EXPECT_EQ(list->at("BIG.BIN").size, 4096u);
+    EXPECT_EQ(list->content("BIG.BIN"), image.substr(40 * 2048, 4096));
+}
+
+TEST(IsoDirectory, DamagedSectorsAreToldFromSoundOnes) {
+    std::vector<IsoRecord> records;
+    EXPECT_FALSE(read_iso_directory_sector(as_bytes(std::string(2048, '\0')), 0, {}, records));
+    EXPECT_FALSE(read_iso_directory_sector(as_bytes(std::string(2048, '\xF6')), 0, {}, records));
+    EXPECT_FALSE(read_iso_directory_sector(as_bytes(chosen_bytes(3, 2048)), 0, {}, records));
+}
+
+}  // namespace
+}  // namespace ntt::test
