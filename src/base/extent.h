@@ -14,8 +14,8 @@ namespace ntt {
 enum class ExtentKind : uint8_t {
     data,    // file bytes [file_offset, +length) are image bytes [image_offset, +length)
     hole,    // file bytes that the filesystem defines as zero (sparse, unwritten, beyond the initialised size); no place in the image
-    opaque,  // the content depends on image bytes [image_offset, +length) but is not equal to them (compressed, resident);
-             // file_offset is where in the file the dependency starts, 0 if unknown
+    opaque,  // file bytes from file_offset on depend on image bytes [image_offset, +length) but are not equal to them
+             // (compressed or resident content, blocks that say where the content lies)
 };
 
 // One run of bytes, in bytes. image_offset is absolute in the decoded image, not in the volume.

@@ -133,10 +133,11 @@ Verdict DamageMap::judge(const InodeEntry& inode, const ByteRange& volume) const
         const ByteRange place{extent.image_offset, extent.length};
         const ByteRange inside = intersect(place, volume);
         if (extent.kind == ExtentKind::opaque) {
-            // One bad byte may spoil all that is decoded from it: the whole content is missing.
+            // One bad byte may spoil all that depends on it: everything decoded from it, or all that it maps from here on.
+            const uint64_t from = inode.access == ContentAccess::through_reader ? 0 : std::min(extent.file_offset, inode.size);
             const std::vector<MissingRange> hits = missing_in(place);
-            if (inside.length != place.length) pieces.push_back({{0, inode.size, std::nullopt, Cause::FS_CORRUPT}, 0});
-            else if (!hits.empty()) pieces.push_back({{0, inode.size, hits.front().image_offset, hits.front().cause}, 0});
+            if (inside.length != place.length) pieces.push_back({{from, inode.size - from, std::nullopt, Cause::FS_CORRUPT}, 0});
+            else if (!hits.empty()) pieces.push_back({{from, inode.size - from, hits.front().image_offset, hits.front().cause}, 0});
             continue;
         }
         if (inside.empty()) {

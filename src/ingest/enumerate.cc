@@ -105,17 +105,8 @@ std::vector<MissingRow> rows_of(const std::vector<MissingRange>& missing) {
     return out;
 }
 
-// Causes that the filesystem's structures show; the rescue map and the image's length have no say in them.
-bool is_structural(Cause cause) {
-    switch (cause) {
-        case Cause::BEYOND_EOF:
-        case Cause::BAD_SECTOR:
-        case Cause::NOT_TRIED:
-        case Cause::NOT_TRIMMED:
-        case Cause::NOT_SCRAPED: return false;
-        default: return true;
-    }
-}
+// What the filesystem's structures show has no place in the image; the rescue map and the image's length have no say in it.
+bool is_structural(const MissingRow& range) { return !range.image_offset.has_value(); }
 
 bool is_fat_chain(Cause cause) {
     return cause == Cause::FAT_CHAIN_SHORT || cause == Cause::FAT_CHAIN_LOOP || cause == Cause::FAT_CHAIN_INVALID;
@@ -269,7 +260,7 @@ private:
         inode.access = ContentAccess::extents;
         TRY_ASSIGN(inode.extents, decode_extents(row->extents));
         for (const MissingRow& range : before)
-            if (is_structural(range.cause)) inode.faults.push_back({range.cause, range.file_offset, range.length, "{}"});
+            if (is_structural(range)) inode.faults.push_back({range.cause, range.file_offset, range.length, "{}"});
         for (const Extent& extent : link.shared) inode.faults.push_back({Cause::CROSS_LINK, extent.file_offset, extent.length, finding.evidence});
         std::sort(inode.faults.begin(), inode.faults.end(), [](const ContentFault& a, const ContentFault& b) { return a.file_offset < b.file_offset; });
         const Verdict verdict = damage_.judge(inode, volume_.range());
@@ -312,8 +303,8 @@ private:
     std::thread thread_;
 };
 
-Outcome outcome_of_listing(const Volume& volume, const EnumerationCounts& counts) {
-    if (volume.outcome == Outcome::truncated) return Outcome::truncated;
+Outcome outcome_of_listing(const Volume& volume, uint64_t image_size, const EnumerationCounts& counts) {
+    if (volume.range().end() > image_size) return Outcome::truncated;
     return counts.unreadable_directories > 0 ? Outcome::partial : Outcome::read;
 }
 
@@ -354,7 +345,7 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
     }
     TRY(inserter.judge_sharing());
     out.counts = inserter.counts();
-    out.volume.outcome = outcome_of_listing(volume, out.counts);
+    out.volume.outcome = outcome_of_listing(volume, source.size_bytes(), out.counts);
     json detail = json::parse(volume.detail, nullptr, false);
     if (!detail.is_object()) detail = json::object();
     const json seen = json::parse(reader.detail(), nullptr, false);
@@ -384,7 +375,7 @@ Result<uint64_t> renew_verdicts(const EnumerationTarget& target, const std::vect
         if (row.cause) {
             TRY_ASSIGN(before, target.catalog.missing_ranges(target.medium_hash, row.volume, row.ino));
             for (const MissingRow& range : before)
-                if (is_structural(range.cause)) inode.faults.push_back({range.cause, range.file_offset, range.length, "{}"});
+                if (is_structural(range)) inode.faults.push_back({range.cause, range.file_offset, range.length, "{}"});
         }
         Verdict verdict = damage.judge(inode, places[row.volume]);
         if (rows_of(verdict.missing) != before) changes.push_back({row.volume, row.ino, std::move(verdict)});

@@ -59,6 +59,7 @@ std::map<std::string, Json> Ntt::files(const std::string& medium) {
     std::map<std::string, Json> out;
     for (const Json& object : json({"files", medium}).objects()) {
         if (object.value("type", "") != "file") continue;
+        if (object["kind"] != "f") continue;
         const std::string path = object["path_hex"].is_null() ? object["path"].get<std::string>() : from_hex(object["path_hex"].get<std::string>()).value();
         EXPECT_TRUE(out.emplace(path, object).second) << "two rows with one path: " << path;
     }

@@ -33,7 +33,7 @@ public:
     // run() with --json.
     Ran json(std::vector<std::string> args);
 
-    // "file" objects of `ntt files MEDIUM` by path (path_hex decoded where there is one).
+    // "file" objects of regular files in `ntt files MEDIUM` by path (path_hex decoded where there is one).
     std::map<std::string, Json> files(const std::string& medium);
     std::string home() const { return home_.path().string(); }
     std::string blob_path(const std::string& blobid, const std::string& kind = "by-hash") const;

@@ -55,7 +55,7 @@ std::unique_ptr<Catalog> World::catalog() const {
 }
 
 Ran World::ntt(std::vector<std::string> args) {
-    args.insert(args.end() - (args.size() > 1 && args.end()[-1] == "--" ? 1 : 0), {"--home", home()});
+    args.insert(args.begin() + 1, {"--home", home()});
     return shell.run(args);
 }
 

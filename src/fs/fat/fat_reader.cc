@@ -174,10 +174,12 @@ Result<DirectoryPlaces> FatReader::locate(const Directory& directory) {
     const uint64_t limit_bytes = kMaxEntriesPerDirectory * kDirectoryEntryBytes;
     const uint64_t max_clusters = std::max<uint64_t>(limit_bytes / geometry_.cluster_size, 1);
     TRY_ASSIGN(const Chain chain, chains_.follow(directory.first_cluster, max_clusters));
-    if (chain.stop == ChainStop::longer)
+    if (chain.stop == ChainStop::longer) {
         places.stop = json{{"cause", "limit"}, {"limit_entries", kMaxEntriesPerDirectory}};
-    else if (chain.stop != ChainStop::end)
-        places.stop = json::parse(chain.evidence(chain.clusters)), (*places.stop)["cause"] = to_string(cause_of(chain.stop));
+    } else if (chain.stop != ChainStop::end) {
+        places.stop = json::parse(chain.evidence(chain.clusters));
+        (*places.stop)["cause"] = to_string(cause_of(chain.stop));
+    }
 
     for (const ClusterRun& run : chain.runs) {
         uint32_t taken = 0;

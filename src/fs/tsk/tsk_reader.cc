@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "fs/tsk/content_map.h"
-#include "fs/tsk/ext_directory.h"
 #include "fs/tsk/exfat_entry.h"
 #include "fs/tsk/inode_set.h"
 #include "fs/tsk/iso9660_reader.h"
@@ -25,6 +24,7 @@
 #include "fs/tsk/superblock_patch.h"
 #include "fs/tsk/tsk_attributes.h"
 #include "fs/tsk/unix_blocks.h"
+#include "fs/tsk/unix_directory.h"
 #include "image/tsk_image.h"
 #include "volume/probe_window.h"
 
@@ -114,7 +114,7 @@ private:
     // --- walking ---
     Result<void> list_folder(const Folder& folder, EntrySink& sink);
     Result<void> list_tsk_folder(const Folder& folder, EntrySink& sink);
-    Result<void> list_ext_folder(const Folder& folder, EntrySink& sink);
+    Result<void> list_unix_folder(const Folder& folder, EntrySink& sink);
     Result<void> visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence, EntrySink& sink);
     Result<void> add_streams(uint64_t ino, const InodeEntry& file, EntrySink& sink);
     bool is_left_out(uint64_t ino);
@@ -233,7 +233,7 @@ Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
         report_.add("path_too_long", "files may be missing here: the folders are nested too deeply", {{"path_bytes", folder.path.size()}}, std::nullopt, sink);
         return {};
     }
-    if (family_ == Family::ext) return list_ext_folder(folder, sink);
+    if (family_ == Family::ext || family_ == Family::ufs) return list_unix_folder(folder, sink);
     return list_tsk_folder(folder, sink);
 }
 
@@ -268,7 +268,7 @@ Result<void> TskReader::list_tsk_folder(const Folder& folder, EntrySink& sink) {
     return {};
 }
 
-Result<void> TskReader::list_ext_folder(const Folder& folder, EntrySink& sink) {
+Result<void> TskReader::list_unix_folder(const Folder& folder, EntrySink& sink) {
     const auto unreadable = [&](json evidence) {
         evidence["path"] = folder.path;
         evidence["ino"] = folder.ino;
@@ -290,19 +290,21 @@ Result<void> TskReader::list_ext_folder(const Folder& folder, EntrySink& sink) {
     for (const ContentFault& fault : blocks.faults)
         unreadable({{"at", fault.file_offset}, {"length", fault.length}, {"fault", json::parse(fault.evidence)}});
 
-    const uint64_t block_size = blocks_->layout().block_size;
-    std::vector<uint8_t> block(block_size);
-    std::vector<ExtName> names;
+    const bool ext = family_ == Family::ext;
+    const bool big_endian = blocks_->layout().order == UnixLayout::Order::big;
+    const DirectoryFormat format = ext ? DirectoryFormat::ext : big_endian ? DirectoryFormat::ufs_big_endian : DirectoryFormat::ufs_little_endian;
+    std::vector<uint8_t> chunk(ext ? blocks_->layout().block_size : kUfsDirectoryChunk);
+    std::vector<DirectoryName> names;
     for (const Extent& extent : blocks.extents) {
         if (extent.kind != ExtentKind::data) continue;
-        for (uint64_t done = 0; done < extent.length; done += block_size) {
+        for (uint64_t done = 0; done < extent.length; done += chunk.size()) {
             const uint64_t at = extent.image_offset + done;
             names.clear();
-            const bool read = blocks_->read(at, block);
-            const bool sound = read && read_ext_directory_block(block, names);
+            const bool read = blocks_->read(at, chunk);
+            const bool sound = read && read_directory_chunk(chunk, format, names);
             TRY(host_failure());
             if (!sound) unreadable({{"at", extent.file_offset + done}, {"image_offset", at}, {"names_before", names.size()}});
-            for (const ExtName& name : names) TRY(visit(folder, name.name, name.ino, std::nullopt, sink));
+            for (const DirectoryName& name : names) TRY(visit(folder, name.name, name.ino, std::nullopt, sink));
         }
     }
     return {};

@@ -10,9 +10,8 @@ namespace ntt {
 // Opens `volume` by its family (Volume::fs_type). Bytes beyond the image's end are absent; extents are given as the
 // filesystem has them.
 //
-// From libtsk: superblocks, inodes, directories (but ext's), runs of NTFS, HFS+ and exFAT. Ours: the names of ext
-// directories (ext_directory.h), the blocks of ext and UFS (unix_blocks.h), what exFAT entries say beside (exfat_entry.h)
-// and the whole of ISO 9660 (iso9660_reader.h). Each says why.
+// From libtsk: superblocks, inodes, directories and runs of NTFS, HFS+ and exFAT. Ours: the directories
+// and blocks of ext and UFS (unix_directory.h, unix_blocks.h), what exFAT entries say beside (exfat_entry.h) and the whole of ISO 9660 (iso9660_reader.h). Each says why.
 //
 // Content of a filesystem are its allocated names with allocated inodes. Left out and counted in detail(): the system files
 // of NTFS ($MFT ..., $Extend and all below) and exFAT, what libtsk invents ($OrphanFiles, $MBR ...), deleted names.

@@ -64,7 +64,7 @@ public:
         if (level == 0) return add_blocks(file_offset, address, 1);
         std::vector<uint8_t> block;
         if (!read_node(address, block)) {
-            map_.add_fault(file_offset, span, Cause::FS_CORRUPT,
+            map_.add_fault(file_offset, span, blocks_.cause_of_absence(blocks_.image_offset(address)),
                            fmt::format(R"({{"reason":"an indirect block cannot be read","address":{},"level":{}}})", address, level));
             return;
         }
@@ -124,13 +124,14 @@ private:
     void descend(uint64_t address, int depth, uint64_t first, uint64_t last) {
         if (first * layout().block_size >= size_) return;
         std::vector<uint8_t> block;
-        if (!read_node(address, block)) return fault(first, last, "an extent tree node cannot be read");
+        const Cause absence = blocks_.cause_of_absence(blocks_.image_offset(address));
+        if (!read_node(address, block)) return fault(first, last, "an extent tree node cannot be read", absence);
         visit(block, depth, first, last);
     }
 
-    void fault(uint64_t begin, uint64_t end, const char* reason) {
+    void fault(uint64_t begin, uint64_t end, const char* reason, Cause cause = Cause::FS_CORRUPT) {
         const uint64_t from = begin * layout().block_size;
-        map_.add_fault(from, end * layout().block_size - from, Cause::FS_CORRUPT,
+        map_.add_fault(from, end * layout().block_size - from, cause,
                        fmt::format(R"({{"reason":"{}","first_block":{}}})", reason, begin));
     }
 };
@@ -140,6 +141,11 @@ private:
 uint64_t UnixBlocks::image_offset(uint64_t address) const {
     const auto offset = checked_mul(address, layout_.unit_size);
     return offset ? checked_add(*offset, layout_.volume_offset).value_or(UINT64_MAX) : UINT64_MAX;
+}
+
+Cause UnixBlocks::cause_of_absence(uint64_t image_offset) const {
+    const uint64_t volume_end = layout_.volume_offset + layout_.volume_bytes;
+    return image_offset >= source_.size_bytes() && image_offset < volume_end ? Cause::BEYOND_EOF : Cause::FS_CORRUPT;
 }
 
 bool UnixBlocks::read(uint64_t image_offset, ByteSpan out) {

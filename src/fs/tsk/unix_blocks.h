@@ -36,6 +36,8 @@ public:
     bool read(uint64_t image_offset, ByteSpan out);
     // The first failure of the source, which is no damage of the image: the caller gives up with it.
     const std::optional<Error>& failure() const { return failure_; }
+    // Why a block of metadata cannot be had: the image ends before it, or it is nowhere.
+    Cause cause_of_absence(uint64_t image_offset) const;
 
 private:
     const ByteSource& source_;
@@ -45,13 +47,13 @@ private:
 
 using InodeAddresses = std::array<uint64_t, 15>;  // 12 direct, single, double and triple indirect
 
-// Adds what the addresses map below `size` bytes. An indirect block that cannot be read gives a fault FS_CORRUPT over
-// the bytes that it stands for. Bytes beyond what three levels can address get IMPLAUSIBLE_SIZE.
+// Adds what the addresses map below `size` bytes. An indirect block that cannot be read gives a fault over the bytes
+// that it stands for: BEYOND_EOF if the image ends before it, else FS_CORRUPT. Bytes beyond what three levels can address get IMPLAUSIBLE_SIZE.
 // Source: Linux Documentation/filesystems/ext4/ifork.rst, "Direct/Indirect Block Addressing"; FreeBSD sys/ufs/ufs/dinode.h.
 void map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t size, ContentMap& map);
 
 // The same for an extent tree. `root` is the 60 bytes of i_block. Unwritten extents are holes. A node that cannot be read
-// or is not one gives a fault over the bytes that it stands for.
+// (BEYOND_EOF, FS_CORRUPT) or is not one (FS_CORRUPT) gives a fault over the bytes that it stands for.
 // Source: Linux Documentation/filesystems/ext4/ifork.rst, "Extent Tree".
 void map_extent_tree(UnixBlocks& blocks, ByteView root, uint64_t size, ContentMap& map);
 

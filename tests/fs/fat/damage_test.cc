@@ -223,13 +223,11 @@ TEST(FatDamage, AnImageCutAnywhereIsListedAsFarAsItGoes) {
     }
 }
 
-TEST(FatDamage, AFatBeyondTheImageIsReportedAndItsFilesAreBeyondTheEnd) {
+TEST(FatDamage, AFatBeyondTheImageIsReportedForEachCopyAndTheRootWithIt) {
     NTT_NEED_TOOL("mkfs.fat");
     FatMaker maker("mkfs.fat -F 16 -s 1 -C IMG 8192");
     maker.put("A.BIN", chosen_bytes(1, 5 * 512));
     std::string image = maker.image();
-    // The root directory moves to the front by a boot sector that has no room for FATs before it: not possible; so the table
-    // alone is cut, and the directory goes with it.
     const Listing listing = list_fat(image.substr(0, FatPatch(image, 16).fat_offset(0) + 512));
     ASSERT_OK(listing.outcome);
     EXPECT_EQ(listing.count("fat_beyond_image"), 2u);

@@ -5,6 +5,7 @@
 
 #include "fs/fat/allocation_table.h"
 #include "fs/fat/boot_sector.h"
+#include "fs/fat/chain.h"
 #include "fs/fat/timestamps.h"
 #include "image/byte_source.h"
 #include "support/support.h"
@@ -161,6 +162,23 @@ TEST(FatTable, TakesFromTheSecondCopyWhatTheImageLacksOfTheFirst) {
     ASSERT_OK_ASSIGN(const FatLink link, table.link(7));
     EXPECT_EQ(link.value, 0x0505u);
     EXPECT_EQ(findings.count("fat_beyond_image"), 1u);
+}
+
+TEST(FatTable, EntriesBeyondTheImageAreAbsentAndWhatHangsOnThemIsBeyondTheEnd) {
+    FatGeometry g;
+    g.fat_bits = 16, g.cluster_count = 100, g.fat_count = 1, g.fat_length = 512, g.fat_offset = 1024;
+    const auto source = memory_image(std::string(1024 + 10, '\0') + std::string(2, '\0'));
+    FindingList findings;
+    ASSERT_OK_ASSIGN(AllocationTable table, AllocationTable::load({*source, 0, 1}, g, findings));
+    ASSERT_OK_ASSIGN(const FatLink last, table.link(5));
+    EXPECT_EQ(last.kind, LinkKind::free);
+    ASSERT_OK_ASSIGN(const FatLink absent, table.link(6));
+    EXPECT_EQ(absent.kind, LinkKind::absent);
+    ChainFollower chains(table, g, 0);
+    ASSERT_OK_ASSIGN(const FileLayout layout, chains.lay_out(6, 1500));
+    ASSERT_EQ(layout.faults.size(), 1u);
+    EXPECT_EQ(layout.faults[0].cause, Cause::BEYOND_EOF);
+    EXPECT_EQ(layout.faults[0].file_offset, 512u);
 }
 
 TEST(FatDates, GiveTheSecondsThatDateGives) {

@@ -18,7 +18,7 @@ INSTANTIATE_TEST_SUITE_P(All, Damage,
                                          Case{"ufs1", "makefs -t ffs -s 2m -o version=1 i t"}, Case{"ufs2", "makefs -t ffs -s 2m -o version=2 i t"},
                                          Case{"iso", "genisoimage -quiet -R -J -o i t"},
                                          Case{"ntfs", "truncate -s 4M i && mkfs.ntfs -q -F i && ntfscp i t/big big && ntfscp i t/small small"}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& suite) { return std::string(suite.param.name); });
 
 TEST_P(Damage, AnyDamageIsSurvived) {
     TempDir dir;
