@@ -43,6 +43,9 @@ void CopyingOptions::declare(CLI::App& app) {
     app.add_option("--max-attempts", max_attempts, "reads of one file when this computer cannot read the image (default 3)")
         ->check(CLI::Range(1, 1000))
         ->type_name("N");
+    app.add_option("--batch-size", batch_size, "files committed together at most (default: as many as may be open)")
+        ->check(CLI::Range(1, 100'000))
+        ->type_name("N");
     app.add_option("--limit", limit, "copy at most so many files now; the rest stays pending (exit 4)")->type_name("N");
 }
 
@@ -55,6 +58,7 @@ Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std:
     options.startup_error_limit = settings.startup_error_limit;
     options.copy.jobs = jobs > 0 ? static_cast<unsigned>(jobs) : session.jobs();
     options.copy.limit = limit;
+    options.copy.group_files = batch_size;
     options.copy.worker_id = worker_id;
     if (max_attempts > 0) options.copy.read_attempts = static_cast<unsigned>(max_attempts);
     return options;

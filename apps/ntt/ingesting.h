@@ -18,6 +18,7 @@ struct CopyingOptions {
     int jobs = 0;          // 0: as configured
     int max_attempts = 0;  // 0: the default
     uint64_t limit = 0;
+    size_t batch_size = 0;  // 0: as many as may be open
 
     void declare(CLI::App& app);
     // unsupported for an engine that this version does not have.

@@ -63,6 +63,14 @@ struct NameEntry {
     int64_t ino = 0;
 };
 
+// Where the names of a directory stand, as far as they were looked for. A sector of it that was not read from the medium
+// is zeros in the image and looks like an end: whoever has the rescue map must be told the place.
+struct DirectoryPlace {
+    std::string path;             // as in NameEntry; empty for the root
+    std::optional<int64_t> ino;   // nullopt for the root
+    std::vector<ByteRange> ranges;  // of the image
+};
+
 // Takes entries as they are found, from the thread that lists. An Error stops the listing and is passed on.
 class EntrySink : public FindingSink {
 public:
@@ -70,6 +78,8 @@ public:
     virtual Result<void> add_inode(InodeEntry inode) = 0;
     // Once for each directory entry, doubled names included; the root itself has no entry.
     virtual Result<void> add_name(NameEntry name) = 0;
+    // Once for each directory that was listed; a sink without a rescue map has no use for it.
+    virtual void add_directory(DirectoryPlace) {}
 };
 
 // What is decided outside the filesystem (configuration).

@@ -27,9 +27,10 @@ constexpr size_t kBatchesWaiting = 16;
 struct Batch {
     std::vector<InodeEntry> inodes;  // each before its first name
     std::vector<NameEntry> names;
+    std::vector<DirectoryPlace> directories;
     std::vector<Finding> findings;
 
-    size_t size() const { return inodes.size() + names.size() + findings.size(); }
+    size_t size() const { return inodes.size() + names.size() + directories.size() + findings.size(); }
 };
 
 // From the thread that lists to the thread that inserts; bounded.
@@ -44,6 +45,7 @@ public:
         batch_.names.push_back(std::move(name));
         return pass_on_if_full();
     }
+    void add_directory(DirectoryPlace place) override { batch_.directories.push_back(std::move(place)); }
     void add(Finding finding) override { batch_.findings.push_back(std::move(finding)); }
 
     void finish(Result<void> listing) {
@@ -121,6 +123,7 @@ public:
     Result<void> insert(Batch batch) {
         for (InodeEntry& inode : batch.inodes) TRY(insert(std::move(inode)));
         for (NameEntry& name : batch.names) TRY(insert(std::move(name)));
+        for (const DirectoryPlace& place : batch.directories) TRY(check_directory(place));
         for (Finding& finding : batch.findings) TRY(insert(std::move(finding)));
         return {};
     }
@@ -152,7 +155,6 @@ private:
             row.copied = true;
             row.claimed_by = "NON_FILE";
             row.processed_at = target_.now;
-            if (inode.fs_type == 'd') TRY(check_directory(inode));
             return target_.catalog.add_inode(target_.medium, row, {});
         }
         const Verdict verdict = damage_.judge(inode, volume_.range());
@@ -222,17 +224,19 @@ private:
         return target_.catalog.add_events(std::span(&event, 1));
     }
 
-    // A directory that lies on sectors which were not read: its zero-filled part looks like an empty one.
-    Result<void> check_directory(const InodeEntry& inode) {
-        for (const Extent& extent : inode.extents) {
-            if (extent.kind != ExtentKind::data) continue;
-            const std::vector<MissingRange> missing = damage_.missing_in({extent.image_offset, extent.length});
+    // A directory on sectors that were not read: names in them are lost, and the zeros in their place look like an end.
+    Result<void> check_directory(const DirectoryPlace& place) {
+        for (const ByteRange& range : place.ranges) {
+            const std::vector<MissingRange> missing = damage_.missing_in(range);
             if (missing.empty()) continue;
+            const std::string shown = "/" + to_terminal_text(place.path);
             Finding finding;
             finding.code = "directory_on_missing_sectors";
-            finding.message = "a directory lies on sectors that were not read: files may be missing here";
-            finding.ino = inode.ino;
-            finding.evidence = json{{"image_offset", *missing.front().image_offset}, {"length", missing.front().length},
+            finding.message = fmt::format("{} lies on sectors that were not read: files may be missing here", shown);
+            finding.ino = place.ino;
+            finding.evidence = json{{"path", shown},
+                                    {"image_offset", *missing.front().image_offset},
+                                    {"length", missing.front().length},
                                     {"cause", to_string(missing.front().cause)}}.dump();
             return insert(std::move(finding));
         }
@@ -303,6 +307,11 @@ private:
     std::thread thread_;
 };
 
+// This computer's trouble is never blamed on the medium.
+bool is_of_the_host(const Error& error) {
+    return error.sys_errno != 0 || error.code == ErrorCode::source_changed || error.code == ErrorCode::cancelled;
+}
+
 Outcome outcome_of_listing(const Volume& volume, uint64_t image_size, const EnumerationCounts& counts) {
     if (volume.range().end() > image_size) return Outcome::truncated;
     return counts.unreadable_directories > 0 ? Outcome::partial : Outcome::read;
@@ -318,6 +327,7 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
     Inserter inserter(target, volume, damage, exclude);
     BatchQueue queue;
     Result<std::unique_ptr<FsReader>> opened = open_reader(source, volume, options, queue);
+    if (!opened.ok() && is_of_the_host(opened.error())) return std::move(opened).take_error();
     if (!opened.ok()) {
         Finding finding;
         finding.code = "filesystem_unreadable";
@@ -336,7 +346,7 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
         listing.join();
         TRY(cancel.check());
         if (Result<void> ended = queue.listing(); !ended.ok()) {
-            if (ended.error().code == ErrorCode::source_changed) return std::move(ended).take_error();
+            if (is_of_the_host(ended.error())) return std::move(ended).take_error();
             Finding finding;
             finding.code = "directory_unreadable";
             finding.message = "the listing ended early, files may be missing here: " + ended.error().text();

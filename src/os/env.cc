@@ -61,7 +61,8 @@ Env& Env::host() {
 }
 
 Result<Fd> Env::open_read(const std::string& path) {
-    return checked_fd(restarting([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); }), "open " + path);
+    return checked_fd(restarting([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); }),
+                      "open " + path);
 }
 
 Result<Fd> Env::open_read_at(const Fd& dir, const std::string& name) {
@@ -122,7 +123,8 @@ Result<std::vector<DirEntry>> Env::list_dir(const std::string& path) {
         if (item.name == "." || item.name == "..") continue;
         if (entry->d_type == DT_UNKNOWN) {
             struct stat info {};
-            if (::fstatat(::dirfd(raw), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) return failed("stat " + path + "/" + item.name);
+            if (::fstatat(::dirfd(raw), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+                return failed("stat " + path + "/" + item.name);
             item.is_directory = S_ISDIR(info.st_mode);
             item.is_regular = S_ISREG(info.st_mode);
         }
@@ -133,12 +135,14 @@ Result<std::vector<DirEntry>> Env::list_dir(const std::string& path) {
 }
 
 Result<Fd> Env::open_dir(const std::string& path) {
-    return checked_fd(restarting([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }), "open folder " + path);
+    return checked_fd(restarting([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }),
+                      "open folder " + path);
 }
 
 Result<Fd> Env::open_dir_at(const Fd& dir, const std::string& name) {
-    return checked_fd(restarting([&] { return ::openat(dir.raw(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }),
-                      "open folder " + name);
+    return checked_fd(
+        restarting([&] { return ::openat(dir.raw(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }),
+        "open folder " + name);
 }
 
 Result<void> Env::make_dir(const std::string& path, mode_t mode) {
@@ -196,7 +200,8 @@ Result<void> Env::copy_range(const Fd& from, uint64_t from_offset, const Fd& to,
     while (length > 0) {
         const ssize_t n = restarting([&] { return ::copy_file_range(from.raw(), &in, to.raw(), &out, length, 0); });
         if (n < 0) return failed(fmt::format("copy {} bytes at {}", length, from_offset));
-        if (n == 0) return make_error(ErrorCode::source_changed, fmt::format("the source ends before byte {}", from_offset + length));
+        if (n == 0)
+            return make_error(ErrorCode::source_changed, fmt::format("the source ends before byte {}", from_offset + length));
         length -= static_cast<uint64_t>(n);
     }
     return {};
@@ -217,11 +222,13 @@ Result<void> Env::link_unnamed(const Fd& fd, const Fd& dir, const std::string& n
 }
 
 Result<void> Env::link_at(const Fd& from_dir, const std::string& from, const Fd& to_dir, const std::string& to) {
-    return done([&] { return ::linkat(from_dir.raw(), from.c_str(), to_dir.raw(), to.c_str(), 0); }, "link " + from + " as " + to);
+    return done([&] { return ::linkat(from_dir.raw(), from.c_str(), to_dir.raw(), to.c_str(), 0); },
+                "link " + from + " as " + to);
 }
 
 Result<void> Env::rename_at(const Fd& from_dir, const std::string& from, const Fd& to_dir, const std::string& to) {
-    return done([&] { return ::renameat(from_dir.raw(), from.c_str(), to_dir.raw(), to.c_str()); }, "rename " + from + " to " + to);
+    return done([&] { return ::renameat(from_dir.raw(), from.c_str(), to_dir.raw(), to.c_str()); },
+                "rename " + from + " to " + to);
 }
 
 Result<void> Env::unlink_at(const Fd& dir, const std::string& name) {
@@ -242,8 +249,9 @@ Result<void> Env::sync_file(const Fd& fd) {
 
 Result<FileLock> Env::try_lock(const std::string& path) {
     for (;;) {
-        TRY_ASSIGN(Fd fd, checked_fd(restarting([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644); }),
-                                     "open lock " + path));
+        TRY_ASSIGN(Fd fd,
+                   checked_fd(restarting([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644); }),
+                              "open lock " + path));
         TRY(done([&] { return ::flock(fd.raw(), LOCK_EX | LOCK_NB); }, "lock " + path));
         // Whoever held it may have removed the file in between: a lock on a file without a name would exclude nobody.
         TRY_ASSIGN(const struct stat held, Env::stat_fd(fd));
@@ -258,7 +266,7 @@ size_t Env::raise_open_file_limit() {
     struct rlimit limit {};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;  // what every system grants
     if (limit.rlim_cur < limit.rlim_max) {
-        const struct rlimit raised {limit.rlim_max, limit.rlim_max};
+        const struct rlimit raised { limit.rlim_max, limit.rlim_max };
         if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
     }
     return limit.rlim_cur;

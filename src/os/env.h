@@ -19,9 +19,9 @@
 namespace ntt {
 
 // --- Contents ---
-class Fd;        // owns a file descriptor
-class FileLock;  // an advisory lock that dies with its owner
-class Env;       // the operations
+class Fd;                            // owns a file descriptor
+class FileLock;                      // an advisory lock that dies with its owner
+class Env;                           // the operations
 enum class Existing { open, fail };  // what open_create does with a name that is taken
 
 // Owns a file descriptor; closes it without a word.

@@ -19,7 +19,9 @@ constexpr int kLockAttempts = 1000;
 constexpr std::chrono::milliseconds kLockPause{10};
 
 Result<StoreIdentity> parse_identity(const std::string& path, std::string_view text) {
-    const auto damaged = [&](std::string_view what) { return make_error(ErrorCode::store_damaged, fmt::format("{}: {}", path, what)); };
+    const auto damaged = [&](std::string_view what) {
+        return make_error(ErrorCode::store_damaged, fmt::format("{}: {}", path, what));
+    };
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed) return damaged(parsed.error().description());
     const toml::table& table = parsed.table();

@@ -27,7 +27,8 @@ std::string blob_path(const BlobId& id, int fanout_levels) {
 }
 
 bool is_fanout_name(std::string_view name) {
-    return name.size() == 2 && std::all_of(name.begin(), name.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    return name.size() == 2 &&
+           std::all_of(name.begin(), name.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 std::string quarantine_name(BlobKind kind, const BlobId& id, int64_t wall_us, std::string_view reason, int n) {

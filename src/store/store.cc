@@ -39,9 +39,9 @@ struct StagedWriter::State {
     Env& env;
     BlobKind kind;
     TempFile file;
-    uint64_t size = 0;           // with holes
-    uint64_t written_end = 0;    // where the file on disk ends
-    bool kernel_copies = true;   // until copy_range fails
+    uint64_t size = 0;          // with holes
+    uint64_t written_end = 0;   // where the file on disk ends
+    bool kernel_copies = true;  // until copy_range fails
 
     // Makes room for `length` more bytes: where they start.
     Result<uint64_t> advance(uint64_t length) {
@@ -155,7 +155,8 @@ private:
     Result<void> sync_names(const std::vector<StagedBlob>& group);
     Result<void> sync_all();
     bool names_may_be_unsynced() const { return newest_seen_us_ >= synced_until_us_; }
-    Result<void> walk(BlobKind kind, const std::string& folder, int level, const std::function<Result<void>(const BlobFile&)>& visit);
+    Result<void> walk(BlobKind kind, const std::string& folder, int level,
+                      const std::function<Result<void>(const BlobFile&)>& visit);
 
     std::string path_of(BlobKind kind, const BlobId& id) const {
         return folder_of(kind) + "/" + blob_path(id, identity_.fanout_levels);
@@ -174,7 +175,7 @@ private:
 
     // A name can be seen before it is durable: another thread, process or host has linked it and not synced yet. What look()
     // finds must not be recorded as stored until a sync that began after the name was made is done. Its change time tells.
-    std::atomic<int64_t> newest_seen_us_{kNever};    // the youngest name that was found
+    std::atomic<int64_t> newest_seen_us_{kNever};       // the youngest name that was found
     std::atomic<int64_t> synced_until_us_{kNever + 1};  // names older than this are durable
 
     std::mutex events_mutex_;

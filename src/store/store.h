@@ -71,17 +71,17 @@ enum class Published : uint8_t { fresh, duplicate };
 
 struct BlobFile {
     BlobKind kind = BlobKind::whole;
-    std::string name;           // as found
-    std::optional<BlobId> id;   // nullopt: a stray file (name, folder or type that the store does not write)
-    std::string path;           // relative to the store
+    std::string name;          // as found
+    std::optional<BlobId> id;  // nullopt: a stray file (name, folder or type that the store does not write)
+    std::string path;          // relative to the store
     uint64_t size = 0;
 };
 
 struct QuarantineEvent {
     BlobId id;
     BlobKind kind = BlobKind::whole;
-    std::string reason;        // "wrong_size" "flipped"
-    std::string moved_to;      // relative to the store
+    std::string reason;    // "wrong_size" "flipped"
+    std::string moved_to;  // relative to the store
 };
 
 // Thread-safe but for the objects it hands out. Errors: no_space and io come from the host; store_damaged when the
@@ -93,7 +93,7 @@ public:
     static Result<std::unique_ptr<Store>> open(Env& env, const std::string& dir, const StoreOptions& options = {});
     virtual ~Store() = default;
 
-    virtual const std::string& id() const = 0;    // from ntt-store.toml
+    virtual const std::string& id() const = 0;  // from ntt-store.toml
     virtual const std::string& dir() const = 0;
 
     // Looks under the blob's name: one fstatat. Who records a content as stored because it is present calls commit first,

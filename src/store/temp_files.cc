@@ -56,7 +56,8 @@ TempFile::TempFile(Fd fd, std::string name, std::shared_ptr<OwnerFolder> folder)
     : fd_(std::move(fd)), name_(std::move(name)), folder_(std::move(folder)) {}
 
 TempFile::~TempFile() {
-    if (folder_ != nullptr && !name_.empty()) folder_->env().unlink_at(folder_->dir(), name_).ignore("swept once this owner is dead");
+    if (folder_ != nullptr && !name_.empty())
+        folder_->env().unlink_at(folder_->dir(), name_).ignore("swept once this owner is dead");
 }
 
 Result<void> TempFiles::sweep() {

@@ -15,7 +15,8 @@ constexpr uint64_t kVolumeHeader = 1024;  // HFS and HFS+ alike
 // Source: util-linux libblkid/src/superblocks/hfs.c (hfs_set_uuid); measured against blkid 2.38.1.
 std::string finder_uuid(std::string_view id) {
     if (id.size() != 8 || id.find_first_not_of('\0') == std::string_view::npos) return {};
-    std::array<uint8_t, 24> input = {0xB3, 0xE2, 0x0F, 0x39, 0xF2, 0x92, 0x11, 0xD6, 0x97, 0xA4, 0x00, 0x30, 0x65, 0x43, 0xEC, 0xAC};
+    std::array<uint8_t, 24> input = {0xB3, 0xE2, 0x0F, 0x39, 0xF2, 0x92, 0x11, 0xD6,
+                                     0x97, 0xA4, 0x00, 0x30, 0x65, 0x43, 0xEC, 0xAC};
     std::copy(id.begin(), id.end(), input.begin() + 16);
     TSK_MD5_CTX md5;
     TSK_MD5_Init(&md5);

@@ -172,7 +172,7 @@ Found ntfs(const ProbeWindow& window) {
     if (boot.le64(72) != 0) out.uuid = fmt::format("{:016X}", boot.le64(72));
 
     const auto raw_record = static_cast<int8_t>(boot.u8(64));
-    const uint64_t record_size = raw_record > 0 ? static_cast<uint64_t>(raw_record) * cluster_size
+    const uint64_t record_size = raw_record > 0      ? static_cast<uint64_t>(raw_record) * cluster_size
                                  : raw_record >= -20 ? uint64_t{1} << -raw_record
                                                      : 0;
     if (record_size < 256 || record_size > (1u << 20)) return out;
@@ -186,7 +186,8 @@ Found ntfs(const ProbeWindow& window) {
         const uint32_t type = record.le32(at), length = record.le32(at + 4);
         if (type == kEnd || length < 24) break;
         if (type == kVolumeName && record.u8(at + 8) == 0) {
-            out.label = utf16_text(record.text(at + record.le16(at + 20), std::min<uint32_t>(record.le32(at + 16), 256)), Utf16Order::little);
+            out.label = utf16_text(record.text(at + record.le16(at + 20), std::min<uint32_t>(record.le32(at + 16), 256)),
+                                   Utf16Order::little);
             break;
         }
         at += length;

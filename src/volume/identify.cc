@@ -15,9 +15,9 @@ using Probe = probes::Found (*)(const ProbeWindow&);
 // mkfs, since mke2fs and others clear the first KiB, while mkfs.fat leaves an old superblock at 1 KiB in its reserved
 // sectors. ISO 9660 comes before UDF (bridge discs) and before what the first 32 KiB of a disc may hold besides.
 constexpr std::array<Probe, 22> kProbes = {
-    probes::luks,  probes::lvm2,     probes::lvm1,    probes::iso9660, probes::exfat, probes::ntfs,     probes::fat, probes::hfs,
-    probes::apfs,  probes::swap,     probes::xfs,     probes::ext,     probes::btrfs, probes::reiserfs, probes::jfs, probes::ufs,
-    probes::minix, probes::squashfs, probes::romfs,   probes::befs,    probes::udf,   probes::high_sierra};
+    probes::luks,  probes::lvm2,     probes::lvm1,  probes::iso9660, probes::exfat, probes::ntfs,       probes::fat, probes::hfs,
+    probes::apfs,  probes::swap,     probes::xfs,   probes::ext,     probes::btrfs, probes::reiserfs,   probes::jfs, probes::ufs,
+    probes::minix, probes::squashfs, probes::romfs, probes::befs,    probes::udf,   probes::high_sierra};
 
 constexpr std::array<std::string_view, 7> kReadable = {"fat", "exfat", "ntfs", "ext", "hfsplus", "ufs", "iso9660"};
 

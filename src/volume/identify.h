@@ -19,8 +19,8 @@ namespace ntt {
 enum class Confidence : uint8_t { sure, weak };
 
 struct Identity {
-    std::string view;          // as Volume::view
-    std::string fs_type;       // as Volume::fs_type
+    std::string view;     // as Volume::view
+    std::string fs_type;  // as Volume::fs_type
     Role role = Role::filesystem;
     std::string label, uuid;
     uint64_t start_bytes = 0;  // where the filesystem starts in the region: not 0 for HFS+ inside an HFS wrapper

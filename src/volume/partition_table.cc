@@ -93,7 +93,11 @@ public:
             const uint64_t sectors = label.le32(at);
             const uint64_t start = label.le32(at + 4) * sector_size_ + (relative ? slice.offset : 0);
             if (sectors == 0 || type == 0 || i == kRaw) continue;
-            push({{start, sectors * sector_size_}, "bsd", std::string(1, static_cast<char>('a' + i)), fmt::format("{:#04x}", type), "",
+            push({{start, sectors * sector_size_},
+                  "bsd",
+                  std::string(1, static_cast<char>('a' + i)),
+                  fmt::format("{:#04x}", type),
+                  "",
                   Partition::Kind::plain});
         }
         return true;
@@ -111,8 +115,9 @@ private:
             }
             const ProbeBytes table = image_.read(at * sector_size_, 512);
             if (!has_boot_signature(table)) {
-                out_.findings.push_back(damaged_table("a table of logical partitions cannot be read: partitions may be missing here",
-                                                      {{"sector", at}, {"bytes_there", table.size()}}));
+                out_.findings.push_back(
+                    damaged_table("a table of logical partitions cannot be read: partitions may be missing here",
+                                  {{"sector", at}, {"bytes_there", table.size()}}));
                 return;
             }
             std::optional<uint64_t> next;
@@ -196,14 +201,16 @@ Result<bool> read_with_tsk(const ByteSource& source, TSK_VS_TYPE_ENUM type, std:
         if (is_table_metadata(type, description)) continue;
         const auto start = checked_mul(part->start, table->block_size), length = checked_mul(part->len, table->block_size);
         if (!start || !length || !checked_add(*start, *length)) {
-            out.findings.push_back(damaged_table("a partition has an impossible size", {{"start", part->start}, {"sectors", part->len}}));
+            out.findings.push_back(
+                damaged_table("a partition has an impossible size", {{"start", part->start}, {"sectors", part->len}}));
             continue;
         }
         if (static_cast<int>(out.partitions.size()) >= kMaxPartitions) {
             out.findings.push_back(damaged_table("more partitions than are read", {{"limit", kMaxPartitions}}));
             break;
         }
-        Partition partition{{*start, *length}, std::string(name), std::to_string(part->slot_num + 1), "", "", Partition::Kind::plain};
+        Partition partition{{*start, *length},     std::string(name), std::to_string(part->slot_num + 1), "", "",
+                            Partition::Kind::plain};
         (type == TSK_VS_TYPE_GPT ? partition.name : partition.type) = description;
         out.partitions.push_back(std::move(partition));
     }
@@ -212,7 +219,8 @@ Result<bool> read_with_tsk(const ByteSource& source, TSK_VS_TYPE_ENUM type, std:
     return true;
 }
 
-Result<bool> read_with_tsk_even_if_truncated(const ByteSource& source, TSK_VS_TYPE_ENUM type, std::string_view name, PartitionTable& out) {
+Result<bool> read_with_tsk_even_if_truncated(const ByteSource& source, TSK_VS_TYPE_ENUM type, std::string_view name,
+                                             PartitionTable& out) {
     TRY_ASSIGN(const bool found, read_with_tsk(source, type, name, out));
     if (found) return true;
     return read_with_tsk(PaddedSource(source), type, name, out);
@@ -229,14 +237,16 @@ Result<PartitionTable> read_partition_table(const ByteSource& source) {
 
     const bool mbr = is_mbr(first);
     const auto entries = mbr_entries(first);
-    const bool protective = mbr && std::any_of(entries.begin(), entries.end(), [](const MbrEntry& e) { return e.type == kProtective; });
+    const bool protective =
+        mbr && std::any_of(entries.begin(), entries.end(), [](const MbrEntry& e) { return e.type == kProtective; });
     const bool gpt_header = image.read(sector_size, 8).has(0, "EFI PART");
     // Without a protective MBR a GPT is believed only in its first place: a disk that was partitioned anew with an MBR
     // keeps the old copy at its end.
     if (protective || (!mbr && gpt_header)) {
         TRY_ASSIGN(const bool found, read_with_tsk_even_if_truncated(source, TSK_VS_TYPE_GPT, "gpt", out));
         if (found) return out;
-        out.findings.push_back(damaged_table("the GPT cannot be read, neither the first nor its copy", {{"header_there", gpt_header}}));
+        out.findings.push_back(
+            damaged_table("the GPT cannot be read, neither the first nor its copy", {{"header_there", gpt_header}}));
     }
     DosTableReader dos(image, sector_size, out);
     if (mbr) {

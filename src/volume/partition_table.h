@@ -17,11 +17,11 @@ namespace ntt {
 inline constexpr int kMaxPartitions = 512;  // of one table, its logical partitions included; what is beyond gets a finding
 
 struct Partition {
-    ByteRange range;       // as the table declares: may reach or even start beyond the image
-    std::string table;     // dos gpt mac bsd sun
-    std::string slot;      // as the table counts: "1" to "4", logical ones from "5"; BSD "a" to "p"
-    std::string type;      // "0x83", "Apple_HFS"; empty where libtsk does not give it (GPT)
-    std::string name;      // GPT's partition name, UTF-8
+    ByteRange range;    // as the table declares: may reach or even start beyond the image
+    std::string table;  // dos gpt mac bsd sun
+    std::string slot;   // as the table counts: "1" to "4", logical ones from "5"; BSD "a" to "p"
+    std::string type;   // "0x83", "Apple_HFS"; empty where libtsk does not give it (GPT)
+    std::string name;   // GPT's partition name, UTF-8
     enum class Kind : uint8_t { plain, extended, disklabel } kind = Kind::plain;  // the last two hold other partitions
 };
 

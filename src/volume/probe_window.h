@@ -59,9 +59,9 @@ public:
 
     // Bytes [offset, +length) of the window; fewer where the image or the window ends.
     ProbeBytes read(uint64_t offset, size_t length) const;
-    const ProbeBytes& head() const { return head_; }          // the first kHeadBytes
-    uint64_t size_bytes() const { return range_.length; }     // as declared: may reach beyond the image
-    uint64_t visible_bytes() const { return visible_; }       // what the image has of it
+    const ProbeBytes& head() const { return head_; }       // the first kHeadBytes
+    uint64_t size_bytes() const { return range_.length; }  // as declared: may reach beyond the image
+    uint64_t visible_bytes() const { return visible_; }    // what the image has of it
     uint64_t image_offset() const { return range_.offset; }
     const std::optional<Error>& failure() const { return failure_; }
 

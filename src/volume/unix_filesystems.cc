@@ -27,9 +27,9 @@ Found ext(const ProbeWindow& window) {
     const uint32_t incompat = has_features ? head.le32(kSuper + 0x60) : 0;
     const uint32_t ro_compat = has_features ? head.le32(kSuper + 0x64) : 0;
     constexpr uint32_t kHasJournal = 0x4, kJournalDevice = 0x8, k64Bit = 0x80;
-    constexpr uint32_t kExt2Incompat = 0x2 | 0x10;        // filetype, meta_bg
+    constexpr uint32_t kExt2Incompat = 0x2 | 0x10;           // filetype, meta_bg
     constexpr uint32_t kExt3Incompat = kExt2Incompat | 0x4;  // recover
-    constexpr uint32_t kExt2RoCompat = 0x1 | 0x2 | 0x4;   // sparse_super, large_file, btree_dir
+    constexpr uint32_t kExt2RoCompat = 0x1 | 0x2 | 0x4;      // sparse_super, large_file, btree_dir
     const uint32_t log_block_size = head.le32(kSuper + 0x18);
     if (log_block_size > 6) return {};
 
@@ -151,7 +151,8 @@ Found minix(const ProbeWindow& window) {
         out.size_bytes = zones * block_size;
         return out;
     };
-    if (auto little = try_order([&](uint64_t at) { return head.le16(at); }, [&](uint64_t at) { return head.le32(at); })) return little;
+    if (auto little = try_order([&](uint64_t at) { return head.le16(at); }, [&](uint64_t at) { return head.le32(at); }))
+        return little;
     return try_order([&](uint64_t at) { return head.be16(at); }, [&](uint64_t at) { return head.be32(at); });
 }
 

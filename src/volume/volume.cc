@@ -145,8 +145,9 @@ Result<Draft> draft_partition(const ByteSource& source, const Partition& partiti
     }
     draft.volume.outcome = outcome_of(draft.volume);
     if (beyond) {
-        draft.find("partition_beyond_image", "the partition reaches beyond the end of the image",
-                   {{"offset", partition.range.offset}, {"partition_bytes", partition.range.length}, {"image_bytes", image_size}});
+        draft.find(
+            "partition_beyond_image", "the partition reaches beyond the end of the image",
+            {{"offset", partition.range.offset}, {"partition_bytes", partition.range.length}, {"image_bytes", image_size}});
         if (draft.volume.outcome == Outcome::no_filesystem) draft.volume.outcome = Outcome::truncated;
     }
     return draft;
@@ -174,7 +175,8 @@ Result<Draft> draft_whole(const ByteSource& source, const std::vector<Identity>&
 // other superblock may be left over from before the disk was partitioned.
 bool outranks_table(const Identity& identity) {
     if (identity.confidence == Confidence::weak) return false;
-    return identity.fs_type == "fat" || identity.fs_type == "exfat" || identity.fs_type == "ntfs" || identity.fs_type == "iso9660";
+    return identity.fs_type == "fat" || identity.fs_type == "exfat" || identity.fs_type == "ntfs" ||
+           identity.fs_type == "iso9660";
 }
 
 void find_overlaps(std::vector<Draft>& drafts) {

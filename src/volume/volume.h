@@ -23,7 +23,8 @@ struct Volume {
     int number = 0;             // from 1 in order of offset; numbered by detect_volumes
     uint64_t offset_bytes = 0;  // in the image
     uint64_t size_bytes = 0;    // as the partition table or the filesystem declares; may reach beyond the image
-    // The filesystem as seen: fat12 fat16 fat32 exfat ntfs ext2 ext3 ext4 hfsplus ufs1 ufs2 iso9660; empty if none.
+    // The filesystem as seen: fat12 fat16 fat32 exfat ntfs ext2 ext3 ext4 hfsplus ufs1 ufs2 iso9660 joliet rockridge;
+    // empty if none.
     // A name blkid or libtsk gives a filesystem that is not read here (xfs, btrfs, hfs, swap …) stands here too.
     std::string view;
     std::string fs_type;        // the family: fat exfat ntfs ext hfsplus ufs iso9660, or the same as view

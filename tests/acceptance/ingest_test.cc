@@ -6,6 +6,7 @@
 
 #include "acceptance/ntt.h"
 #include "base/hash.h"
+#include "catalog/catalog.h"
 #include "support/images.h"
 
 namespace ntt::test {
@@ -109,6 +110,27 @@ TEST_P(BadSectors, under_one_file_make_exactly_that_file_damaged_with_exact_rang
 
 INSTANTIATE_TEST_SUITE_P(OfEveryStatus, BadSectors,
                          testing::Values(std::pair{'-', "BAD_SECTOR"}, std::pair{'?', "NOT_TRIED"}, std::pair{'*', "NOT_TRIMMED"}, std::pair{'/', "NOT_SCRAPED"}));
+
+TEST(DirectoryOnBadSectors, is_a_finding_and_exit_3_never_silence) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "floppy.img";
+    std::vector<NamedContent> files;
+    for (uint32_t i = 0; i < 40; ++i) files.push_back({fmt::format("F{}.TXT", i), fmt::format("content {}", i)});
+    make_floppy(image, files);
+    // The root directory begins at sector 19, 16 entries a sector: its second sector is lost.
+    patch_file(image, 20 * 512, std::string(512, '\0'));
+    write_file(image + ".map", rescue_map(1'474'560, {{20 * 512, 512}}, '-'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT outcome FROM volume"), "partial\n");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code='directory_on_missing_sectors' AND message LIKE '%files may be missing here%'"), "1\n");
+
+    write_file(image + ".map", rescue_map(1'474'560, {{30 * 512, 512}}, '-'));
+    Ntt unharmed;
+    make_floppy(image, {{"A.TXT", "one entry"}});
+    EXPECT_EQ(unharmed.run({"ingest", image}).exit, 0) << "a lost sector behind a directory's end mark hides nothing";
+}
 
 TEST(RescueMapChange, brings_new_verdicts_and_what_was_damaged_becomes_stored) {
     NTT_NEED_TOOL("mformat");
@@ -349,6 +371,26 @@ TEST(Requeue, by_the_missions_SQL_brings_a_file_back_and_it_is_judged_again) {
     EXPECT_EQ(files["AliciaMainList.xls"]["status"], "damaged");
     EXPECT_EQ(files["LETTER0.TXT"]["status"], "unreadable");
     EXPECT_EQ(files["REPORT0.DOC"]["status"], "stored");
+}
+
+TEST(Lock, on_a_medium_or_its_image_sends_a_second_ingest_away_with_75_and_touches_nothing) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "one.img";
+    make_floppy(image, {{"A.BIN", "x"}});
+    struct stat info {};
+    ASSERT_EQ(::stat(image.c_str(), &info), 0);
+    Ntt ntt;
+    ASSERT_OK_ASSIGN(const auto catalog, open_catalog(Env::host(), Clock::system(), "sqlite:" + ntt.home() + "/catalog.db"));
+    const std::string medium = b3(read_file(image)).substr(0, 32);
+    for (const std::string& name : {fmt::format("image-{}-{}", info.st_dev, info.st_ino), "medium-" + medium}) {
+        ASSERT_OK_ASSIGN(const FileLock held, catalog->lock(name));
+        const Ran ran = ntt.json({"ingest", image});
+        EXPECT_EQ(ran.exit, 75) << name;
+        EXPECT_EQ(ran.object("error")["code"], "busy");
+        EXPECT_EQ(ntt.sql("SELECT count(*) FROM medium"), "0\n");
+    }
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 0) << "a lock that is gone holds nobody";
 }
 
 TEST(Interrupted, before_it_begins_ends_with_130_and_a_second_run_completes) {

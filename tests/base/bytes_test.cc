@@ -46,13 +46,32 @@ TEST(Bytes, WhatIsNotHexIsRefused) {
 
 TEST(Bytes, Utf8IsWellFormedExactlyWhereUnicodeSaysSo) {
     // The borders of every row of Unicode 15, table 3-7.
-    for (const char* text : {"", "a", "\x7f", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xE0\xBF\xBF", "\xE1\x80\x80", "\xEC\xBF\xBF", "\xED\x80\x80",
-                             "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF0\xBF\xBF\xBF", "\xF1\x80\x80\x80",
-                             "\xF3\xBF\xBF\xBF", "\xF4\x80\x80\x80", "\xF4\x8F\xBF\xBF"})
+    for (const char* text : {"", "a", "\x7f", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xE0\xBF\xBF", "\xE1\x80\x80",
+                             "\xEC\xBF\xBF", "\xED\x80\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF", "\xF0\x90\x80\x80",
+                             "\xF0\xBF\xBF\xBF", "\xF1\x80\x80\x80", "\xF3\xBF\xBF\xBF", "\xF4\x80\x80\x80", "\xF4\x8F\xBF\xBF"})
         EXPECT_TRUE(is_utf8(text)) << to_hex(as_bytes(text));
-    for (const char* text : {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x7F", "\xC2\xC0", "\xDF", "\xE0\x9F\xBF", "\xE0\xA0", "\xE1\x80",
-                             "\xE1\x80\x7F", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF", "\xF0\x90\x80", "\xF4\x90\x80\x80",
-                             "\xF5\x80\x80\x80", "\xFE", "\xFF", "a\x80", "\xE2\x82"})
+    for (const char* text : {"\x80",
+                             "\xBF",
+                             "\xC0\x80",
+                             "\xC1\xBF",
+                             "\xC2",
+                             "\xC2\x7F",
+                             "\xC2\xC0",
+                             "\xDF",
+                             "\xE0\x9F\xBF",
+                             "\xE0\xA0",
+                             "\xE1\x80",
+                             "\xE1\x80\x7F",
+                             "\xED\xA0\x80",
+                             "\xED\xBF\xBF",
+                             "\xF0\x8F\xBF\xBF",
+                             "\xF0\x90\x80",
+                             "\xF4\x90\x80\x80",
+                             "\xF5\x80\x80\x80",
+                             "\xFE",
+                             "\xFF",
+                             "a\x80",
+                             "\xE2\x82"})
         EXPECT_FALSE(is_utf8(text)) << to_hex(as_bytes(text));
     EXPECT_TRUE(is_utf8(std::string_view("\0", 1)));
 }
@@ -87,7 +106,9 @@ TEST(Bytes, EachIllFormedByteIsShownAsOneReplacement) {
 TEST(Bytes, TerminalTextHasNoControlsAndNoTurnedWriting) {
     EXPECT_EQ(to_terminal_text("a\x1b[31mb"), "a" + kReplaced + "[31mb");
     EXPECT_EQ(to_terminal_text("a\r\n\t\x7f"), "a" + kReplaced + kReplaced + kReplaced + kReplaced);
-    EXPECT_EQ(to_terminal_text("\xC2\x9B" "31m"), kReplaced + "31m");            // CSI as one C1 control
+    EXPECT_EQ(to_terminal_text("\xC2\x9B"
+                               "31m"),
+              kReplaced + "31m");                                                    // CSI as one C1 control
     EXPECT_EQ(to_terminal_text("exe.\xE2\x80\xAEgpj"), "exe." + kReplaced + "gpj");  // right-to-left override
     EXPECT_EQ(to_terminal_text("\xC3\xB1 \xE2\x82\xAC"), "\xC3\xB1 \xE2\x82\xAC");
     for (uint32_t seed = 0; seed < 200; ++seed) {

@@ -10,15 +10,31 @@ namespace {
 
 // The contract's table (design, section 6), written out a second time.
 const std::map<std::string, CauseClass> kContract = {
-    {"BEYOND_EOF", CauseClass::in_image}, {"BAD_SECTOR", CauseClass::in_image}, {"FAT_CHAIN_SHORT", CauseClass::in_image},
-    {"FAT_CHAIN_LOOP", CauseClass::in_image}, {"FAT_CHAIN_INVALID", CauseClass::in_image}, {"CROSS_LINK", CauseClass::in_image},
-    {"IMPLAUSIBLE_SIZE", CauseClass::in_image}, {"CHECKSUM", CauseClass::in_image}, {"FS_CORRUPT", CauseClass::in_image},
-    {"NOT_TRIED", CauseClass::reimage}, {"NOT_TRIMMED", CauseClass::reimage}, {"NOT_SCRAPED", CauseClass::reimage},
-    {"IO_ERROR", CauseClass::host}, {"MISSING_FILE", CauseClass::host}, {"MOUNT_LOST", CauseClass::host},
-    {"MOUNT_INACCESSIBLE", CauseClass::host}, {"PERMISSION", CauseClass::host}, {"TIMEOUT", CauseClass::host},
-    {"STORE_FULL", CauseClass::ours}, {"STORE_ERROR", CauseClass::ours}, {"CATALOG_ERROR", CauseClass::ours},
-    {"UNSUPPORTED_FS", CauseClass::unreadable_by_us}, {"UNSUPPORTED_COMPRESSION", CauseClass::unreadable_by_us},
-    {"ENCRYPTED", CauseClass::unreadable_by_us}, {"PARSER_CRASH", CauseClass::unreadable_by_us},
+    {"BEYOND_EOF", CauseClass::in_image},
+    {"BAD_SECTOR", CauseClass::in_image},
+    {"FAT_CHAIN_SHORT", CauseClass::in_image},
+    {"FAT_CHAIN_LOOP", CauseClass::in_image},
+    {"FAT_CHAIN_INVALID", CauseClass::in_image},
+    {"CROSS_LINK", CauseClass::in_image},
+    {"IMPLAUSIBLE_SIZE", CauseClass::in_image},
+    {"CHECKSUM", CauseClass::in_image},
+    {"FS_CORRUPT", CauseClass::in_image},
+    {"NOT_TRIED", CauseClass::reimage},
+    {"NOT_TRIMMED", CauseClass::reimage},
+    {"NOT_SCRAPED", CauseClass::reimage},
+    {"IO_ERROR", CauseClass::host},
+    {"MISSING_FILE", CauseClass::host},
+    {"MOUNT_LOST", CauseClass::host},
+    {"MOUNT_INACCESSIBLE", CauseClass::host},
+    {"PERMISSION", CauseClass::host},
+    {"TIMEOUT", CauseClass::host},
+    {"STORE_FULL", CauseClass::ours},
+    {"STORE_ERROR", CauseClass::ours},
+    {"CATALOG_ERROR", CauseClass::ours},
+    {"UNSUPPORTED_FS", CauseClass::unreadable_by_us},
+    {"UNSUPPORTED_COMPRESSION", CauseClass::unreadable_by_us},
+    {"ENCRYPTED", CauseClass::unreadable_by_us},
+    {"PARSER_CRASH", CauseClass::unreadable_by_us},
     {"PARSER_TIMEOUT", CauseClass::unreadable_by_us},
 };
 
@@ -47,7 +63,8 @@ TEST(Causes, EachIsExplainedInItsOwnWords) {
 }
 
 TEST(Causes, WhatIsNoCauseIsNone) {
-    for (const char* text : {"", "beyond_eof", "BEYOND_EOF ", "BEYOND", "OTHER"}) EXPECT_EQ(cause_from(text), std::nullopt) << text;
+    for (const char* text : {"", "beyond_eof", "BEYOND_EOF ", "BEYOND", "OTHER"})
+        EXPECT_EQ(cause_from(text), std::nullopt) << text;
 }
 
 TEST(Causes, ClaimedByIsWhatTheMissionsQueriesLookFor) {

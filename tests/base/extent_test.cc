@@ -85,8 +85,8 @@ TEST(ExtentEncoding, AnotherVersionAKindThatIsNoneAndANumberTooLongAreRefused) {
     std::string other = good;
     other[0] = 2;
     EXPECT_FALSE(decode_extents(other).ok());
-    EXPECT_FALSE(decode_extents(std::string("\x01\x03\x00\x00", 4)).ok());                     // kind 3
-    EXPECT_FALSE(decode_extents("\x01" + std::string(9, '\x80') + "\x02").ok());               // 2^64
+    EXPECT_FALSE(decode_extents(std::string("\x01\x03\x00\x00", 4)).ok());                       // kind 3
+    EXPECT_FALSE(decode_extents("\x01" + std::string(9, '\x80') + "\x02").ok());                 // 2^64
     EXPECT_FALSE(decode_extents("\x01" + std::string(11, '\x80') + std::string(1, '\0')).ok());  // never ends
 }
 

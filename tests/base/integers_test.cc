@@ -31,8 +31,13 @@ TEST(DiskIntegers, LieAsTheirNameSaysWithoutAlignment) {
     EXPECT_EQ(header.be32, 0xE9EAEBECu);
     EXPECT_EQ(header.le64, 0xF4F3F2F1F0EFEEEDull);
     EXPECT_EQ(header.be64, 0xF5F6F7F8F9FAFBFCull);
-    Header copy{bytes[0], uint16_t{header.le16}, uint16_t{header.be16}, uint32_t{header.le32},
-                uint32_t{header.be32}, uint64_t{header.le64}, uint64_t{header.be64}};
+    Header copy{bytes[0],
+                uint16_t{header.le16},
+                uint16_t{header.be16},
+                uint32_t{header.le32},
+                uint32_t{header.be32},
+                uint64_t{header.le64},
+                uint64_t{header.be64}};
     EXPECT_EQ(std::memcmp(&copy, bytes, sizeof copy), 0);
 }
 

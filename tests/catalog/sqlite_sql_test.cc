@@ -253,7 +253,7 @@ TEST_F(Sql, only_what_makes_sense_can_be_set) {
           "0000000000000000000000000000000000000000000000000000000000000000"
           "'",
           "mtime = 1"})
-        expect_update_refused(2, set, "can be set");
+        expect_update_refused(2, set, "cannot be set");
     update(2,
            "mime_type = 'text/plain', evidence = '{\"seen\":true}', error_type = 'io_error', errors = '[\"x\"]', cause = "
            "'IO_ERROR'");

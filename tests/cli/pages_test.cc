@@ -41,7 +41,7 @@ TEST_P(EveryPage, help_wins_over_missing_arguments_and_has_no_line_wider_than_a_
     EXPECT_EQ(ran.exit, 0);
     std::istringstream lines(ran.out);
     for (std::string line; std::getline(lines, line);)
-        if (line.find("ntt ") == std::string::npos) EXPECT_LE(display_width(line), 80u) << line;
+        EXPECT_TRUE(display_width(line) <= 80u || line.find("ntt ") != std::string::npos) << line;
 }
 
 TEST_P(EveryPage, a_bad_option_is_a_usage_error) {

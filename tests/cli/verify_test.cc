@@ -81,7 +81,7 @@ TEST_F(Verify, a_flipped_bit_is_found_quarantined_and_recorded_as_an_event) {
     EXPECT_EQ(run(5), counts("flipped", 5));
     EXPECT_FALSE(fs::exists(blob_path(b_)));
     size_t kept = 0;
-    for (const auto& entry : fs::recursive_directory_iterator(home() + "/quarantine")) kept += entry.is_regular_file() ? 1 : 0;
+    for (const auto& entry : fs::recursive_directory_iterator(home() + "/quarantine")) kept += entry.is_regular_file() ? 1u : 0u;
     EXPECT_EQ(kept, 1u);
     const auto events = ntt({"events", kHash, "--json"}).lines();
     ASSERT_EQ(events.size(), 1u);

@@ -43,14 +43,14 @@ public:
 struct FileSpec {
     std::string path;
     int64_t ino = 0;
-    std::string content;                // salvaged, with zeros for what is missing, when there are missing ranges
-    std::vector<MissingRow> missing;
+    std::string content = {};           // salvaged, with zeros for what is missing, when there are missing ranges
+    std::vector<MissingRow> missing = {};
     char fs_type = 'f';
     int volume = 1;
     std::optional<int64_t> mtime = 894'000'000;
-    std::string target;                 // of a symlink
+    std::string target = {};            // of a symlink
     uint64_t nlink = 1;
-    std::optional<std::string> exclude_reason;
+    std::optional<std::string> exclude_reason = {};
     bool salvaged = true;               // false with missing ranges: unreadable
     bool copied = true;                 // false: pending
 };

@@ -56,7 +56,8 @@ inline std::vector<std::string> some_contents(uint32_t seed, size_t count) {
 }
 
 // Stages and commits all of `contents` as one group.
-inline Result<std::vector<Published>> put(Store& store, const std::vector<std::string>& contents, BlobKind kind = BlobKind::whole) {
+inline Result<std::vector<Published>> put(Store& store, const std::vector<std::string>& contents,
+                                          BlobKind kind = BlobKind::whole) {
     std::vector<StagedBlob> group;
     for (const std::string& content : contents) {
         TRY_ASSIGN(StagedBlob blob, store.stage(kind, id_of(content), as_bytes(content)));
@@ -66,7 +67,8 @@ inline Result<std::vector<Published>> put(Store& store, const std::vector<std::s
 }
 
 // The path that the contract gives a content.
-inline std::string contract_path(const std::string& dir, std::string_view content, int levels, const std::string& folder = "by-hash") {
+inline std::string contract_path(const std::string& dir, std::string_view content, int levels,
+                                 const std::string& folder = "by-hash") {
     const std::string hex = id_of(content).hex();
     return dir + "/" + folder + "/" + hex.substr(0, 2) + "/" + (levels == 2 ? hex.substr(2, 2) + "/" : "") + hex;
 }

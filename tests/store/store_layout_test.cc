@@ -92,7 +92,7 @@ TEST_F(StoreLayout, AGroupFitsIntoTheLimitOfOpenFilesWhichIsRaised) {
     struct rlimit before {};
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
     if (before.rlim_max < 2048) GTEST_SKIP() << "needs a hard limit of 2048 open files";
-    const struct rlimit low {1024, before.rlim_max};
+    const struct rlimit low { 1024, before.rlim_max };
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
     ASSERT_OK_ASSIGN(const auto store, Store::open(env_, dir_));
     struct rlimit now {};
@@ -110,7 +110,9 @@ TEST_F(StoreLayout, B3sumAgreesWithEveryName) {
     NTT_NEED_TOOL("b3sum");
     ASSERT_OK_ASSIGN(const auto store, Store::open(env_, dir_));
     ASSERT_OK(put(*store, some_contents(1, 50)));
-    EXPECT_EQ(must("find by-hash partial -type f -exec b3sum {} + | awk '{n = split($2, part, \"/\"); if (part[n] != $1) print}'", dir_), "");
+    EXPECT_EQ(must("find by-hash partial -type f -exec b3sum {} + | awk '{n = split($2, part, \"/\"); if (part[n] != $1) print}'",
+                   dir_),
+              "");
     EXPECT_EQ(must("find by-hash partial -type f | wc -l", dir_), "50\n");
 }
 

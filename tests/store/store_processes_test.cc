@@ -78,7 +78,8 @@ TEST_P(StoreProcesses, ABadFileIsMovedAsideOnceWhenSeveralFindIt) {
     for (const pid_t child : children) EXPECT_EQ(wait_for(child), 0);
     expect_sound(dir_);
     EXPECT_EQ(files_below(dir_, "quarantine").size(), contents.size());
-    for (const std::string& path : files_below(dir_, "quarantine")) EXPECT_EQ(read_file(path), "") << "a good content in quarantine";
+    for (const std::string& path : files_below(dir_, "quarantine"))
+        EXPECT_EQ(read_file(path), "") << "a good content in quarantine";
 }
 
 TEST_P(StoreProcesses, WhatAKilledProcessLeftIsSweptButNotWhatALivingOneHolds) {

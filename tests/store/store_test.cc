@@ -125,7 +125,8 @@ TEST_P(StoreTest, ANameWithAnotherSizeGoesToQuarantineAndTheGoodBytesTakeItsPlac
     EXPECT_EQ(events[0].id, id_of("good bytes"));
     EXPECT_EQ(events[0].reason, "wrong_size");
     EXPECT_EQ(read_file(dir_ + "/" + events[0].moved_to), "short");
-    EXPECT_THAT(events[0].moved_to, testing::MatchesRegex("quarantine/whole-" + id_of("good bytes").hex() + "-[0-9]+T[0-9]+Z-wrong_size-0"));
+    EXPECT_THAT(events[0].moved_to,
+                testing::MatchesRegex("quarantine/whole-" + id_of("good bytes").hex() + "-[0-9]+T[0-9]+Z-wrong_size-0"));
     EXPECT_TRUE(store->take_quarantine_events().empty());
 }
 
@@ -387,8 +388,8 @@ TEST_F(StoreCost, LookingCostsOneCall) {
 
 TEST_F(StoreCost, AStoreThatIsThereIsOpenedWithoutWriting) {
     ASSERT_OK(Store::open(env_, dir_));
-    for (const Op op : {Op::make_dir, Op::open_create, Op::write, Op::truncate, Op::set_mode, Op::link, Op::link_unnamed, Op::open_unnamed,
-                        Op::rename, Op::unlink, Op::lock})
+    for (const Op op : {Op::make_dir, Op::open_create, Op::write, Op::truncate, Op::set_mode, Op::link, Op::link_unnamed,
+                        Op::open_unnamed, Op::rename, Op::unlink, Op::lock})
         env_.refuse(op, EROFS);
     ASSERT_OK_ASSIGN(const auto store, Store::open(env_, dir_));
     const auto staged = store->stage(BlobKind::whole, id_of("x"), as_bytes("x"));

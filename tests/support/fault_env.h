@@ -15,8 +15,26 @@
 namespace ntt::test {
 
 enum class Op : uint8_t {
-    open_read, read, stat, list_dir, open_dir, make_dir, open_unnamed, open_create, write, truncate, copy_range, set_mode,
-    link_unnamed, link, rename, unlink, remove_dir, sync_filesystem, sync_file, lock,
+    open_read,
+    read,
+    stat,
+    list_dir,
+    open_dir,
+    make_dir,
+    open_unnamed,
+    open_create,
+    write,
+    truncate,
+    copy_range,
+    set_mode,
+    link_unnamed,
+    link,
+    rename,
+    unlink,
+    remove_dir,
+    sync_filesystem,
+    sync_file,
+    lock,
 };
 inline constexpr size_t kOps = static_cast<size_t>(Op::lock) + 1;
 

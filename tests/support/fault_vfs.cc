@@ -41,11 +41,16 @@ struct FaultVfs::State {
     std::atomic<uint64_t> fail_at{0};  // 0: never
     std::atomic<int> code{0};
     std::atomic<bool> failed{false}, stopped{false};
+    std::atomic<uint64_t> stop_at{0};  // 0: never
 
     // SQLITE_OK, or the code with which this operation must fail.
     int next() {
         if (stopped) return SQLITE_IOERR;
         const uint64_t n = ++operations;
+        if (stop_at != 0 && n >= stop_at) {
+            stopped = failed = true;
+            return SQLITE_IOERR;
+        }
         if (fail_at == 0 || n != fail_at) return SQLITE_OK;
         failed = true;
         return code;
@@ -181,12 +186,11 @@ FaultVfs::FaultVfs() : state_(std::make_unique<State>()) {
     vfs.xCurrentTime = current_time;
     vfs.xGetLastError = last_error;
     vfs.xCurrentTimeInt64 = current_time64;
-    NTT_CHECK(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "cannot register the fault VFS");
+    NTT_CHECK(sqlite3_vfs_register(&vfs, 1) == SQLITE_OK, "cannot register the fault VFS");
 }
 
 FaultVfs::~FaultVfs() { sqlite3_vfs_unregister(&state_->vfs); }
 
-const std::string& FaultVfs::name() const { return state_->name; }
 uint64_t FaultVfs::operations() const { return state_->operations; }
 bool FaultVfs::has_failed() const { return state_->failed; }
 
@@ -197,7 +201,10 @@ void FaultVfs::fail_at(uint64_t n, int sqlite_code) {
 }
 
 void FaultVfs::fail_never() { state_->fail_at = 0; }
-void FaultVfs::stop() { state_->stopped = true; }
+void FaultVfs::stop_at(uint64_t n) {
+    state_->failed = false;
+    state_->stop_at = state_->operations + n;
+}
 
 void FaultVfs::undo() {
     const std::lock_guard lock(state_->mutex);
@@ -216,6 +223,7 @@ void FaultVfs::undo() {
         ::close(fd);
     }
     state_->unsynced.clear();
+    state_->stop_at = 0;
     state_->stopped = false;
 }
 

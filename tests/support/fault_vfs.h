@@ -7,7 +7,7 @@
 
 namespace ntt::test {
 
-// Registered under `name()` while it lives; one at a time for each name. Thread-safe as far as SQLite's own files are.
+// SQLite's default VFS while it lives. Thread-safe as far as SQLite's own files are.
 class FaultVfs {
 public:
     FaultVfs();
@@ -15,9 +15,8 @@ public:
     FaultVfs(const FaultVfs&) = delete;
     FaultVfs& operator=(const FaultVfs&) = delete;
 
-    const std::string& name() const;
-
-    // Operations that can fail: open, read, write, truncate, sync, delete.
+    // Operations that can fail: open, read, write, truncate, sync, delete. The memory that SQLite shares between
+    // connections has no file of its own to lose.
     uint64_t operations() const;
     // The Nth operation from now (from 1) fails once with `sqlite_code` (SQLITE_IOERR_WRITE, SQLITE_FULL …); a read
     // or open that is hit fails with SQLITE_IOERR_READ, respectively SQLITE_CANTOPEN.
@@ -25,9 +24,10 @@ public:
     void fail_never();
     bool has_failed() const;
 
-    // From here on every operation fails, as after a power cut; close the database, then undo().
-    void stop();
-    // Takes back every write, truncation and creation since the file's last sync. All files must be closed.
+    // From the Nth operation from now on every one fails, as after a power cut. Close the databases, then undo().
+    void stop_at(uint64_t n);
+    // Takes back every write, truncation and creation since the file's last sync, and lets operations pass again. All
+    // files must be closed.
     void undo();
 
     struct State;

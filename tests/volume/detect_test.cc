@@ -130,7 +130,8 @@ TEST(Detect, NamesLabelAndUuidOfFreshFilesystemsAsBlkidDoes) {
 }
 
 TEST(Detect, AnImageWithNothingInItIsOneVolumeWithoutAFilesystem) {
-    for (const std::string& bytes : {std::string(100000, '\0'), std::string(1474560, '\xF6'), chosen_bytes(1, 70000), std::string(1, 'x')}) {
+    for (const std::string& bytes :
+         {std::string(100000, '\0'), std::string(1474560, '\xF6'), chosen_bytes(1, 70000), std::string(1, 'x')}) {
         const Detected found = detect_bytes(bytes);
         EXPECT_EQ(found.detection.table, "none");
         EXPECT_EQ(found.only().outcome, Outcome::no_filesystem);
@@ -223,16 +224,20 @@ TEST(Detect, AMirrorsMemberWithItsSuperblockAtTheEndIsReadAsTheFilesystemItIs) {
 TEST(Detect, DamagedImagesAreSurvived) {
     NTT_NEED_TOOL("genisoimage");
     TempDir dir;
-    must("mkdir t && echo a > t/a && genisoimage -quiet -udf -J -R -o iso t && truncate -s 1M ext fat && mkfs.ext4 -q ext && mkfs.fat fat && "
-         "truncate -s 2M ntfs && mkfs.ntfs -q -F ntfs && truncate -s 2M mbr && "
-         "printf 'label: dos\\nstart=64,size=128,type=5\\nstart=512,size=512,type=83\\nstart=100,size=20,type=83\\n' | sfdisk -q mbr",
-         dir.path().string());
+    must(
+        "mkdir t && echo a > t/a && genisoimage -quiet -udf -J -R -o iso t && truncate -s 1M ext fat && mkfs.ext4 -q ext && "
+        "mkfs.fat fat && "
+        "truncate -s 2M ntfs && mkfs.ntfs -q -F ntfs && truncate -s 2M mbr && "
+        "printf 'label: dos\\nstart=64,size=128,type=5\\nstart=512,size=512,type=83\\nstart=100,size=20,type=83\\n' | sfdisk -q "
+        "mbr",
+        dir.path().string());
     std::mt19937 random(7);
     for (const char* name : {"iso", "ext", "fat", "ntfs", "mbr"}) {
         const std::string whole = read_file(dir / name);
         for (int round = 0; round < 150; ++round) {
             std::string image = whole.substr(0, round % 3 == 0 ? random() % whole.size() + 1 : whole.size());
-            for (int i = 0; i < 40; ++i) image[random() % std::min<size_t>(image.size(), round % 2 ? 4096 : 70000)] = static_cast<char>(random());
+            for (int i = 0; i < 40; ++i)
+                image[random() % std::min<size_t>(image.size(), round % 2 ? 4096 : 70000)] = static_cast<char>(random());
             const Detected found = detect_bytes(image);
             ASSERT_FALSE(found.detection.volumes.empty());
             int number = 0;

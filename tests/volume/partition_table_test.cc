@@ -19,16 +19,18 @@ void put_le32(std::string& image, size_t at, uint32_t value) {
 TEST(PartitionTable, EachPartitionHasItsRole) {
     NTT_NEED_TOOL("sfdisk");
     TempDir dir;
-    std::string image = partitioned(dir, "16M",
-                                    "label: dos\nstart=2048,size=8192,type=83\nstart=10240,size=2048,type=82\n"
-                                    "start=12288,size=16384,type=5\nstart=12352,size=4096,type=83\nstart=20480,size=4096,type=83\n");
+    std::string image =
+        partitioned(dir, "16M",
+                    "label: dos\nstart=2048,size=8192,type=83\nstart=10240,size=2048,type=82\n"
+                    "start=12288,size=16384,type=5\nstart=12352,size=4096,type=83\nstart=20480,size=4096,type=83\n");
     must("truncate -s 4M fs && mkfs.ext2 -q -L root fs && truncate -s 2M fs2 && mkfs.ext2 -q -L five fs2", dir.path().string());
     image.replace(2048 * 512, 4 << 20, read_file(dir / "fs"));
     image.replace(12352 * 512, 2 << 20, read_file(dir / "fs2"));
     const Detected found = detect_bytes(image);
     EXPECT_EQ(found.detection.table, "dos");
     std::vector<std::tuple<uint64_t, uint64_t, Role, Outcome, std::string>> volumes;
-    for (const Volume& v : found.detection.volumes) volumes.emplace_back(v.offset_bytes / 512, v.size_bytes / 512, v.role, v.outcome, v.label);
+    for (const Volume& v : found.detection.volumes)
+        volumes.emplace_back(v.offset_bytes / 512, v.size_bytes / 512, v.role, v.outcome, v.label);
     const decltype(volumes) expected = {{2048, 8192, Role::filesystem, Outcome::read, "root"},
                                         {10240, 2048, Role::swap, Outcome::skipped, ""},
                                         {12288, 16384, Role::extended, Outcome::skipped, ""},
@@ -45,7 +47,9 @@ TEST(PartitionTable, TheTablesThatPartedMakesAreRead) {
         TempDir dir;
         // Sun partitions lie on cylinders; parted moves them there.
         must(std::string("truncate -s 64M i && parted -s -a none i mklabel ") + label + " && parted -s -a none i mkpart " +
-                 (std::string(label) == "msdos" ? "primary " : std::string(label) == "gpt" || std::string(label) == "mac" ? "one " : "") +
+                 (std::string(label) == "msdos"                                ? "primary "
+                  : std::string(label) == "gpt" || std::string(label) == "mac" ? "one "
+                                                                               : "") +
                  "ext2 16128s 64255s",
              dir.path().string());
         const std::string listed = must("parted -s -m i unit s print", dir.path().string());
@@ -56,7 +60,8 @@ TEST(PartitionTable, TheTablesThatPartedMakesAreRead) {
         for (size_t at = 0; (at = listed.find('\n', at)) != std::string::npos; ++at) {
             const std::string row = listed.substr(at + 1, listed.find('\n', at + 1) - at - 1);
             if (row.empty() || row[0] < '1' || row[0] > '9' || row.find("s:") == std::string::npos) continue;
-            if (++line == (std::string(label) == "mac" ? 2u : 1u)) start = row.substr(row.find(':') + 1, row.find('s') - row.find(':') - 1);
+            if (++line == (std::string(label) == "mac" ? 2u : 1u))
+                start = row.substr(row.find(':') + 1, row.find('s') - row.find(':') - 1);
         }
         ASSERT_FALSE(start.empty()) << listed;
         std::string image = read_file(dir / "i");
@@ -96,7 +101,8 @@ TEST(PartitionTable, TheFirstPartitionsMayLieBeyondTheImage) {
     TempDir dir;
     for (const char* label : {"dos", "gpt"}) {
         SCOPED_TRACE(label);
-        std::string image = partitioned(dir, "16M", std::string("label: ") + label + "\nstart=20480,size=2048\nstart=22528,size=2048\n");
+        std::string image =
+            partitioned(dir, "16M", std::string("label: ") + label + "\nstart=20480,size=2048\nstart=22528,size=2048\n");
         image.resize(4 << 20);
         const Detected found = detect_bytes(image);
         EXPECT_EQ(found.detection.table, label);
@@ -119,8 +125,8 @@ TEST(PartitionTable, AGptWithoutItsFirstHeaderIsReadFromItsCopy) {
 TEST(PartitionTable, AChainOfLogicalPartitionsThatLoopsEnds) {
     NTT_NEED_TOOL("sfdisk");
     TempDir dir;
-    std::string image =
-        partitioned(dir, "16M", "label: dos\nstart=2048,size=20480,type=5\nstart=4096,size=2048,type=83\nstart=8192,size=2048,type=83\n");
+    std::string image = partitioned(
+        dir, "16M", "label: dos\nstart=2048,size=20480,type=5\nstart=4096,size=2048,type=83\nstart=8192,size=2048,type=83\n");
     // The link of the second table, counted from the start of the chain, is made to lead to the first.
     const size_t second = [&] {
         const auto le32 = [&](size_t at) {
@@ -197,8 +203,10 @@ TEST(PartitionTable, ASuperblockFromBeforeTheDiskWasPartitionedIsNotBelieved) {
     NTT_NEED_TOOL("sfdisk");
     TempDir dir;
     must("truncate -s 16M i && mkfs.ext2 -q -L old i", dir.path().string());
-    must("printf 'label: dos\\nstart=2048,size=8192,type=83\\n' | sfdisk -q --wipe never i && truncate -s 4M fs && mkfs.ext2 -q -L new fs",
-         dir.path().string());
+    must(
+        "printf 'label: dos\\nstart=2048,size=8192,type=83\\n' | sfdisk -q --wipe never i && truncate -s 4M fs && mkfs.ext2 -q "
+        "-L new fs",
+        dir.path().string());
     std::string image = read_file(dir / "i");
     image.replace(2048 * 512, 4 << 20, read_file(dir / "fs"));
     const Detected found = detect_bytes(image);

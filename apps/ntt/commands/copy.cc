@@ -27,16 +27,12 @@ public:
 
     void declare(CLI::App& app) override {
         app.add_option("--medium-hash", medium_, "the medium: a hash, a unique prefix of one, or a label")->required()->type_name("H");
-        app.add_option("--batch-size", batch_size_, "files committed together at most (default: as many as files may be open)")
-            ->check(CLI::Range(1, 100'000))
-            ->type_name("N");
         app.add_option("--worker-id", worker_id_, "name of this worker in events (default: host and process)")->type_name("ID");
         copying_.declare(app);
     }
 
     Result<Exit> run(Session& session) override {
         TRY_ASSIGN(IngestOptions options, copying_.resolve(session, worker_name(worker_id_)));
-        options.copy.group_files = batch_size_;
         TRY_ASSIGN(const std::unique_ptr<Ingesting> ingesting, Ingesting::open(session, IngestGoal::copy, Keep::everything));
         TRY_ASSIGN(const Exit exit, ingesting->tell(medium_, copy_medium(ingesting->context(), medium_, options)));
         return ingesting->close(exit, 1);
@@ -44,7 +40,6 @@ public:
 
 private:
     std::string medium_, worker_id_;
-    size_t batch_size_ = 0;
     CopyingOptions copying_;
 };
 

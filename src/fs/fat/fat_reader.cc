@@ -44,6 +44,17 @@ struct DirectoryPlaces {
     std::optional<json> stop;  // evidence of what cut it off; empty when it ends in order
 };
 
+// The first `length` bytes of the ranges taken together.
+std::vector<ByteRange> first_bytes(const std::vector<ByteRange>& ranges, uint64_t length) {
+    std::vector<ByteRange> out;
+    for (const ByteRange& range : ranges) {
+        if (length == 0) break;
+        out.push_back({range.offset, std::min(range.length, length)});
+        length -= out.back().length;
+    }
+    return out;
+}
+
 class FatReader final : public FsReader {
 public:
     FatReader(const FatPlace& place, FatGeometry geometry, AllocationTable table, TimeZone zone, const CodePage& code_page,
@@ -138,6 +149,7 @@ Result<void> FatReader::list_directory(const Directory& directory, std::vector<D
     Scan scan(directory, children);
     for (const ByteRange& range : places.ranges) TRY(scan_range(scan, range));
     scan.long_name.drop();
+    sink_->add_directory({directory.path, directory.ino, first_bytes(places.ranges, scan.entries * kDirectoryEntryBytes)});
 
     if (scan.long_name.orphans() != 0)
         report("long_name_orphan",

@@ -20,12 +20,14 @@ void ContentMap::add(uint64_t file_offset, uint64_t image_offset, uint64_t lengt
             return;
         }
     }
-    if (extents_.size() >= kMaxRuns) return add_fault(file_offset, length, Cause::FS_CORRUPT, R"({"reason":"more runs than are read"})");
+    if (extents_.size() >= kMaxRuns)
+        return add_fault(file_offset, length, Cause::FS_CORRUPT, R"({"reason":"more runs than are read"})");
     extents_.push_back({file_offset, image_offset, length, kind});
 }
 
 void ContentMap::add_opaque(uint64_t file_offset, uint64_t image_offset, uint64_t length) {
-    if (file_offset < size_ && checked_add(image_offset, length)) opaque_.push_back({file_offset, image_offset, length, ExtentKind::opaque});
+    if (file_offset < size_ && checked_add(image_offset, length))
+        opaque_.push_back({file_offset, image_offset, length, ExtentKind::opaque});
 }
 
 void ContentMap::add_fault(uint64_t file_offset, uint64_t length, Cause cause, std::string evidence) {
@@ -72,7 +74,8 @@ void ContentMap::finish(Gap gap, InodeEntry& out) {
         fill_gap(std::min(extent.file_offset, size_));
         if (extent.file_offset < covered) {
             const uint64_t claimed = std::min(covered - extent.file_offset, extent.length);
-            faults.push_back({Cause::FS_CORRUPT, extent.file_offset, claimed, R"({"reason":"two runs claim the same bytes of the file"})"});
+            faults.push_back(
+                {Cause::FS_CORRUPT, extent.file_offset, claimed, R"({"reason":"two runs claim the same bytes of the file"})"});
             if (extent.kind == ExtentKind::data) extent.image_offset += claimed;
             extent.file_offset += claimed;
             extent.length -= claimed;

@@ -25,7 +25,9 @@ public:
     ContentMap(uint64_t size, uint64_t volume_bytes) : size_(size), volume_bytes_(volume_bytes) {}
 
     // Bytes [file_offset, +length) of the file. Image offsets are absolute. Whatever lies beyond the size is dropped.
-    void add_data(uint64_t file_offset, uint64_t image_offset, uint64_t length) { add(file_offset, image_offset, length, ExtentKind::data); }
+    void add_data(uint64_t file_offset, uint64_t image_offset, uint64_t length) {
+        add(file_offset, image_offset, length, ExtentKind::data);
+    }
     void add_hole(uint64_t file_offset, uint64_t length) { add(file_offset, 0, length, ExtentKind::hole); }
     // The place of metadata that bytes from `file_offset` on depend on; covers nothing.
     void add_opaque(uint64_t file_offset, uint64_t image_offset, uint64_t length);

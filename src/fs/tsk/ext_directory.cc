@@ -11,7 +11,8 @@ bool read_ext_directory_block(ByteView block, std::vector<ExtName>& out) {
         uint64_t length = byte(4) | byte(5) << 8;
         if (block.size() == 65536 && (length == 65535 || length == 0)) length = 65536;  // 16 bits do not hold the block size
         const uint64_t name_length = byte(6);
-        if (length < kMinimum || length % 4 != 0 || length > block.size() - at || kHeaderSize + name_length > length) return false;
+        if (length < kMinimum || length % 4 != 0 || length > block.size() - at || kHeaderSize + name_length > length)
+            return false;
         const std::string_view name = as_text(block.subspan(at + kHeaderSize, name_length));
         if (ino != 0 && name != "." && name != "..") {
             if (name.empty()) return false;

@@ -71,7 +71,8 @@ private:
             const uint8_t length = area.u8(at + 2);
             if (length < 4 || at + length > area.size()) return;
             if (area.has(at, "ST")) return;
-            if (area.has(at, "CE")) next_ = Continuation{area.le32(at + 4), area.le32(at + 12), std::min<uint32_t>(area.le32(at + 20), kIsoSector)};
+            if (area.has(at, "CE"))
+                next_ = Continuation{area.le32(at + 4), area.le32(at + 12), std::min<uint32_t>(area.le32(at + 20), kIsoSector)};
             if (area.has(at, "NM")) name(area, at, length);
             if (area.has(at, "PX") && length >= 36) posix(area, at);
             if (area.has(at, "SL")) link(area, at, length);
@@ -151,7 +152,8 @@ bool read_iso_directory_sector(ByteView raw, uint64_t sector_offset, const IsoCo
     while (at < sector.size()) {
         const uint8_t length = sector.u8(at), name_length = sector.u8(at + 32);
         if (length == 0) return at != 0;  // the rest of a sector is unused
-        if (length <= kRecordHeader || at + length > sector.size() || kRecordHeader + name_length > length || name_length == 0) return false;
+        if (length <= kRecordHeader || at + length > sector.size() || kRecordHeader + name_length > length || name_length == 0)
+            return false;
         const std::string_view name = sector.text(at + kRecordHeader, name_length);
         const bool self_or_parent = name_length == 1 && (name[0] == 0 || name[0] == 1);
         if (!self_or_parent) {
@@ -166,7 +168,8 @@ bool read_iso_directory_sector(ByteView raw, uint64_t sector_offset, const IsoCo
             record.more_follow = flags & kMoreFollow;
             record.unit = sector.u8(at + 26);
             record.gap = sector.u8(at + 27);
-            record.name = without_version(context.names == IsoNames::joliet ? utf16_text(name, Utf16Order::big) : std::string(name));
+            record.name =
+                without_version(context.names == IsoNames::joliet ? utf16_text(name, Utf16Order::big) : std::string(name));
             const uint64_t system_use = kRecordHeader + name_length + (name_length % 2 == 0 ? 1 : 0) + context.system_use_skip;
             if (context.names == IsoNames::rock_ridge && system_use < length)
                 SystemUse(context, record).read(std::string(sector.text(at + system_use, length - system_use)));

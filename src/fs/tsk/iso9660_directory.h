@@ -21,14 +21,14 @@ enum class IsoNames : uint8_t { plain, joliet, rock_ridge };
 inline constexpr uint64_t kIsoSector = 2048;
 
 struct IsoRecord {
-    uint64_t offset = 0;    // of the record, in bytes from the volume's start
-    std::string name;       // without ";1"; not checked
-    uint32_t block = 0;     // of the content, behind the extended attribute record
-    uint64_t size = 0;      // bytes
+    uint64_t offset = 0;        // of the record, in bytes from the volume's start
+    std::string name;           // without ";1"; not checked
+    uint32_t block = 0;         // of the content, behind the extended attribute record
+    uint64_t size = 0;          // bytes
     uint8_t unit = 0, gap = 0;  // blocks of an interleaved file
     bool directory = false;
-    bool associated = false;    // a resource fork
-    bool more_follow = false;   // the file goes on in the next record
+    bool associated = false;          // a resource fork
+    bool more_follow = false;         // the file goes on in the next record
     std::optional<int64_t> recorded;  // seconds since 1970 UTC
 
     // Rock Ridge

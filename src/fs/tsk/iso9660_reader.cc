@@ -24,7 +24,9 @@ constexpr int64_t kFirstStreamIno = int64_t{1} << 62;
 class Iso9660Reader final : public FsReader {
 public:
     Iso9660Reader(const ByteSource& source, const Volume& volume)
-        : volume_(volume), window_(source, {volume.offset_bytes, source.size_bytes() - volume.offset_bytes}), report_(volume.number) {}
+        : volume_(volume),
+          window_(source, {volume.offset_bytes, source.size_bytes() - volume.offset_bytes}),
+          report_(volume.number) {}
 
     Result<void> open();
     Result<void> list(EntrySink& sink, const CancelToken& cancel) override;
@@ -63,7 +65,9 @@ private:
 };
 
 Result<void> Iso9660Reader::open() {
-    context_.names = volume_.view == "joliet" ? IsoNames::joliet : volume_.view == "rockridge" ? IsoNames::rock_ridge : IsoNames::plain;
+    context_.names = volume_.view == "joliet"      ? IsoNames::joliet
+                     : volume_.view == "rockridge" ? IsoNames::rock_ridge
+                                                   : IsoNames::plain;
     context_.read_continuation = [this](uint32_t block, uint32_t offset, uint32_t length) {
         return read_at(uint64_t{block} * block_size_ + offset, length);
     };
@@ -104,7 +108,8 @@ Result<void> Iso9660Reader::list(EntrySink& sink, const CancelToken& cancel) {
 Result<void> Iso9660Reader::list_folder(const Folder& folder, EntrySink& sink) {
     const auto unreadable = [&](uint64_t offset, const char* reason) {
         report_.add("directory_unreadable", "files may be missing here",
-                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + offset}, {"reason", reason}}, std::nullopt, sink);
+                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + offset}, {"reason", reason}}, std::nullopt,
+                    sink);
     };
     const uint64_t start = uint64_t{folder.block} * block_size_;
     if (folder.size > kMaxDirectoryBytes) unreadable(start, "the folder is larger than any is");
@@ -121,7 +126,8 @@ Result<void> Iso9660Reader::list_folder(const Folder& folder, EntrySink& sink) {
             unreadable(start + done, "the sector holds no directory records, or damaged ones");
         for (IsoRecord& record : records) {
             const bool goes_on = record.more_follow;
-            const bool same_file = file.empty() || (file.front().name == record.name && file.front().associated == record.associated);
+            const bool same_file =
+                file.empty() || (file.front().name == record.name && file.front().associated == record.associated);
             if (!same_file) TRY(visit(folder, std::exchange(file, {}), sink));
             file.push_back(std::move(record));
             if (!goes_on) TRY(visit(folder, std::exchange(file, {}), sink));
@@ -159,8 +165,8 @@ void Iso9660Reader::enter(const IsoRecord& record, std::string path, EntrySink& 
         folder.size = window_.read(uint64_t{*record.child} * block_size_, 34).le32(10);  // as its own "." says
     }
     if (folder.path.size() > kMaxPathBytes) {
-        report_.add("path_too_long", "files may be missing here: the folders are nested too deeply", {{"path_bytes", folder.path.size()}},
-                    std::nullopt, sink);
+        report_.add("path_too_long", "files may be missing here: the folders are nested too deeply",
+                    {{"path_bytes", folder.path.size()}}, std::nullopt, sink);
     } else if (!seen_folders_.insert(folder.block)) {
         report_.add("directory_loop", "a folder stands in two places; it is listed where it was seen first",
                     {{"path", folder.path}, {"block", folder.block}}, static_cast<int64_t>(record.offset), sink);
@@ -227,7 +233,8 @@ InodeEntry Iso9660Reader::describe(const std::vector<IsoRecord>& pieces) const {
 }  // namespace
 
 Result<std::unique_ptr<FsReader>> open_iso9660(const ByteSource& source, const Volume& volume, FindingSink& /*nothing so far*/) {
-    if (volume.offset_bytes >= source.size_bytes()) return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
+    if (volume.offset_bytes >= source.size_bytes())
+        return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
     auto reader = std::make_unique<Iso9660Reader>(source, volume);
     TRY(reader->open());
     return std::unique_ptr<FsReader>(std::move(reader));

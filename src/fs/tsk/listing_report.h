@@ -18,9 +18,11 @@ class ListingReport {
 public:
     explicit ListingReport(int volume) : volume_(volume) {}
 
-    void add(std::string code, std::string message, const nlohmann::json& evidence, std::optional<int64_t> ino, FindingSink& sink) {
+    void add(std::string code, std::string message, const nlohmann::json& evidence, std::optional<int64_t> ino,
+             FindingSink& sink) {
         if (++findings_[code] > kMaxFindingsOfOneCode) return count("findings_left_out");
-        sink.add({std::move(code), std::move(message), evidence.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), volume_, ino});
+        sink.add({std::move(code), std::move(message), evidence.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                  volume_, ino});
     }
     void count(const std::string& what) { ++counts_[what]; }
     void add_counts_to(nlohmann::json& detail) const {

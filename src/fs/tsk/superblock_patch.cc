@@ -20,7 +20,8 @@ public:
     Result<void> read(uint64_t offset, ByteSpan out) const override {
         TRY(source_.read(offset, out));
         const ByteRange here = intersect(range_, {offset, out.size()});
-        for (uint64_t at = here.offset; at < here.end(); ++at) out[at - offset] = static_cast<uint8_t>(patch_[at - range_.offset]);
+        for (uint64_t at = here.offset; at < here.end(); ++at)
+            out[at - offset] = static_cast<uint8_t>(patch_[at - range_.offset]);
         return {};
     }
 
@@ -40,15 +41,16 @@ Result<std::unique_ptr<ByteSource>> with_readable_superblock(const ByteSource& s
         std::string fields(20, '\0');  // s_first_ino, s_inode_size, s_block_group_nr, three words of features
         fields[0] = 11;
         fields[4] = static_cast<char>(128);
-        return std::unique_ptr<ByteSource>(std::make_unique<PatchedSource>(source, volume.offset_bytes + 1024 + 0x54, std::move(fields)));
+        return std::unique_ptr<ByteSource>(
+            std::make_unique<PatchedSource>(source, volume.offset_bytes + 1024 + 0x54, std::move(fields)));
     }
     if (volume.fs_type == "ufs") {
         constexpr uint64_t kMagicAt = 1372, kSuperblock = 8192, kLookedFor = 65536;
         constexpr uint32_t kUfs2 = 0x19540119;
         const auto is_ufs2 = [&](uint64_t at) { return head.le32(at + kMagicAt) == kUfs2 || head.be32(at + kMagicAt) == kUfs2; };
         if (is_ufs2(kSuperblock) && !is_ufs2(kLookedFor))
-            return std::unique_ptr<ByteSource>(
-                std::make_unique<PatchedSource>(source, volume.offset_bytes + kLookedFor, std::string(head.text(kSuperblock, 2048))));
+            return std::unique_ptr<ByteSource>(std::make_unique<PatchedSource>(source, volume.offset_bytes + kLookedFor,
+                                                                               std::string(head.text(kSuperblock, 2048))));
     }
     return std::unique_ptr<ByteSource>();
 }

@@ -1,6 +1,7 @@
 #include "fs/tsk/tsk_attributes.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "fs/tsk/content_map.h"
 #include "volume/probe_window.h"
@@ -10,10 +11,12 @@ namespace ntt {
 namespace {
 
 // The bytes of a resident attribute; empty if there is none of this type.
-ProbeBytes resident_bytes(const TSK_FS_META& meta, TSK_FS_ATTR_TYPE_ENUM type) {
+ProbeBytes resident_bytes(const TSK_FS_META& meta, uint32_t type) {
     if (!meta.attr) return {};
     for (const TSK_FS_ATTR* a = meta.attr->head; a; a = a->next) {
-        if (!(a->flags & TSK_FS_ATTR_INUSE) || !(a->flags & TSK_FS_ATTR_RES) || a->type != type || !a->rd.buf || a->size <= 0) continue;
+        if (!(a->flags & TSK_FS_ATTR_INUSE) || !(a->flags & TSK_FS_ATTR_RES) || attribute_type(*a) != type || !a->rd.buf ||
+            a->size <= 0)
+            continue;
         const size_t length = std::min(static_cast<size_t>(a->size), a->rd.buf_size);
         return ProbeBytes(std::string(reinterpret_cast<const char*>(a->rd.buf), length));
     }
@@ -21,6 +24,13 @@ ProbeBytes resident_bytes(const TSK_FS_META& meta, TSK_FS_ATTR_TYPE_ENUM type) {
 }
 
 }  // namespace
+
+uint32_t attribute_type(const TSK_FS_ATTR& attribute) {
+    uint32_t out = 0;
+    static_assert(sizeof out == sizeof attribute.type);
+    std::memcpy(&out, &attribute.type, sizeof out);
+    return out;
+}
 
 void mark_unreadable(Cause cause, std::string evidence, InodeEntry& out) {
     out.access = ContentAccess::unreadable;
@@ -30,10 +40,12 @@ void mark_unreadable(Cause cause, std::string evidence, InodeEntry& out) {
 }
 
 void map_attribute(const TSK_FS_ATTR& attribute, const TskPlace& place, std::optional<uint64_t> written_bytes, InodeEntry& out) {
-    if (attribute.flags & TSK_FS_ATTR_ENC) return mark_unreadable(Cause::ENCRYPTED, R"({"reason":"encrypted by the filesystem"})", out);
+    if (attribute.flags & TSK_FS_ATTR_ENC)
+        return mark_unreadable(Cause::ENCRYPTED, R"({"reason":"encrypted by the filesystem"})", out);
     // The record that holds resident content was read to get here, and its own sequence numbers tell a lost sector: no
     // extent is needed to find damage to it.
-    const bool plain = (attribute.flags & TSK_FS_ATTR_NONRES) && !(attribute.flags & TSK_FS_ATTR_COMP) && attribute.nrd.skiplen == 0 && !attribute.r;
+    const bool plain = (attribute.flags & TSK_FS_ATTR_NONRES) && !(attribute.flags & TSK_FS_ATTR_COMP) &&
+                       attribute.nrd.skiplen == 0 && !attribute.r;
     out.access = plain ? ContentAccess::extents : ContentAccess::through_reader;
 
     ContentMap map(out.size, place.volume_bytes);
@@ -88,8 +100,9 @@ std::optional<ReparsePoint> reparse_point(const TSK_FS_META& meta) {
         const uint16_t substitute_at = bytes.le16(8), substitute_length = bytes.le16(10);
         const uint16_t print_at = bytes.le16(12), print_length = bytes.le16(14);
         const bool use_print = print_length != 0;
-        out.target = utf16_text(bytes.text(names_at + (use_print ? print_at : substitute_at), use_print ? print_length : substitute_length),
-                                Utf16Order::little);
+        out.target = utf16_text(
+            bytes.text(names_at + (use_print ? print_at : substitute_at), use_print ? print_length : substitute_length),
+            Utf16Order::little);
     }
     return out;
 }

@@ -16,6 +16,10 @@ struct TskPlace {
     uint64_t volume_offset = 0, volume_bytes = 0, block_size = 0;
 };
 
+// attribute.type as a number: libtsk stores what an NTFS record says there, and reading a value that the enumeration does
+// not have is undefined.
+uint32_t attribute_type(const TSK_FS_ATTR& attribute);
+
 // Fills access, extents and faults of `out` (out.size is set) from the runs of `attribute`. `written_bytes`, if known from
 // elsewhere, is where the content that was written ends. Resident and compressed content
 // goes through the reader; encrypted content is unreadable (ENCRYPTED). What an NTFS file has beyond its initialised size,

@@ -55,8 +55,8 @@ struct FamilyName {
     TSK_FS_TYPE_ENUM tsk_type;
 };
 constexpr FamilyName kFamilies[] = {
-    {"exfat", Family::exfat, TSK_FS_TYPE_EXFAT},        {"ntfs", Family::ntfs, TSK_FS_TYPE_NTFS_DETECT},
-    {"ext", Family::ext, TSK_FS_TYPE_EXT_DETECT},       {"hfsplus", Family::hfsplus, TSK_FS_TYPE_HFS_DETECT},
+    {"exfat", Family::exfat, TSK_FS_TYPE_EXFAT},  {"ntfs", Family::ntfs, TSK_FS_TYPE_NTFS_DETECT},
+    {"ext", Family::ext, TSK_FS_TYPE_EXT_DETECT}, {"hfsplus", Family::hfsplus, TSK_FS_TYPE_HFS_DETECT},
     {"ufs", Family::ufs, TSK_FS_TYPE_FFS_DETECT},
 };
 
@@ -100,7 +100,8 @@ public:
     std::string detail() const override;
 
 private:
-    TskReader(const ByteSource& source, const Volume& volume, Family family) : source_(source), volume_(volume), family_(family), report_(volume.number) {}
+    TskReader(const ByteSource& source, const Volume& volume, Family family)
+        : source_(source), volume_(volume), family_(family), report_(volume.number) {}
 
     struct Folder {
         uint64_t ino;
@@ -115,7 +116,8 @@ private:
     Result<void> list_folder(const Folder& folder, EntrySink& sink);
     Result<void> list_tsk_folder(const Folder& folder, EntrySink& sink);
     Result<void> list_unix_folder(const Folder& folder, EntrySink& sink);
-    Result<void> visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence, EntrySink& sink);
+    Result<void> visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence,
+                       EntrySink& sink);
     Result<void> add_streams(uint64_t ino, const InodeEntry& file, EntrySink& sink);
     bool is_left_out(uint64_t ino);
 
@@ -136,7 +138,7 @@ private:
     Family family_;
     std::unique_ptr<TskImage> image_;  // outlives fs_
     FsPtr fs_;
-    FilePtr file_;                     // the inode at hand; reused, as libtsk's own walk does
+    FilePtr file_;  // the inode at hand; reused, as libtsk's own walk does
     std::optional<UnixBlocks> blocks_;
     bool uses_fscrypt_ = false;
     uint64_t exfat_heap_ = 0;  // where cluster 2 lies in the image
@@ -162,7 +164,8 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
         std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const FamilyName& f) { return f.name == volume.fs_type; });
     if (known == std::end(kFamilies)) return make_error(ErrorCode::unsupported, "no reader for the filesystem " + volume.fs_type);
     std::unique_ptr<TskReader> reader(new TskReader(source, volume, known->family));
-    if (volume.offset_bytes >= source.size_bytes()) return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
+    if (volume.offset_bytes >= source.size_bytes())
+        return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
     TRY_ASSIGN(const auto patched, with_readable_superblock(source, volume));
     TRY_ASSIGN(reader->image_, TskImage::open(source));
     std::unique_ptr<TskImage> for_opening;
@@ -173,7 +176,8 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
     reader->fs_.reset(tsk_fs_open_img(first.get(), static_cast<TSK_OFF_T>(volume.offset_bytes), known->tsk_type));
     if (auto failure = first.take_read_error(); failure && !reader->fs_) return *failure;
     if (!reader->fs_)
-        return make_error(ErrorCode::unsupported, fmt::format("the {} filesystem cannot be opened: {}", volume.view, take_tsk_error()));
+        return make_error(ErrorCode::unsupported,
+                          fmt::format("the {} filesystem cannot be opened: {}", volume.view, take_tsk_error()));
     reader->fs_->img_info = reader->image_->get();
     reader->file_.reset(tsk_fs_file_open_meta(reader->fs_.get(), nullptr, reader->fs_->root_inum));
     if (!reader->file_) {
@@ -188,7 +192,8 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
         layout.pointer_size = fs.ftype == TSK_FS_TYPE_FFS2 ? 8 : 4;
         layout.order = fs.endian == TSK_BIG_ENDIAN ? UnixLayout::Order::big : UnixLayout::Order::little;
     }
-    if (layout.block_size < 512 || layout.block_size > 65536) return make_error(ErrorCode::unsupported, "an impossible block size");
+    if (layout.block_size < 512 || layout.block_size > 65536)
+        return make_error(ErrorCode::unsupported, "an impossible block size");
     reader->blocks_.emplace(source, layout);
     if (known->family == Family::exfat) {
         const ProbeBytes boot = ProbeWindow(source, {volume.offset_bytes, 512}).head();
@@ -201,8 +206,8 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
         TRY(source.read(volume.offset_bytes + kIncompatAt, feature));
         reader->uses_fscrypt_ = (feature[2] & kEncryptByte2) != 0;
         if (reader->uses_fscrypt_)
-            findings.add({"encryption_in_use", "some files may be encrypted; which ones is not read: all are taken as encrypted", "{}",
-                          volume.number, std::nullopt});
+            findings.add({"encryption_in_use", "some files may be encrypted; which ones is not read: all are taken as encrypted",
+                          "{}", volume.number, std::nullopt});
     }
     return std::unique_ptr<FsReader>(std::move(reader));
 }
@@ -230,7 +235,8 @@ Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
 
 Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
     if (folder.path.size() > kMaxPathBytes) {
-        report_.add("path_too_long", "files may be missing here: the folders are nested too deeply", {{"path_bytes", folder.path.size()}}, std::nullopt, sink);
+        report_.add("path_too_long", "files may be missing here: the folders are nested too deeply",
+                    {{"path_bytes", folder.path.size()}}, std::nullopt, sink);
         return {};
     }
     if (family_ == Family::ext || family_ == Family::ufs) return list_unix_folder(folder, sink);
@@ -241,7 +247,9 @@ Result<void> TskReader::list_tsk_folder(const Folder& folder, EntrySink& sink) {
     const DirPtr dir(tsk_fs_dir_open_meta(fs_.get(), folder.ino));
     TRY(host_failure());
     if (!dir) {
-        report_.add("directory_unreadable", "files may be missing here", {{"path", folder.path}, {"ino", folder.ino}, {"libtsk", take_tsk_error()}}, static_cast<int64_t>(folder.ino), sink);
+        report_.add("directory_unreadable", "files may be missing here",
+                    {{"path", folder.path}, {"ino", folder.ino}, {"libtsk", take_tsk_error()}}, static_cast<int64_t>(folder.ino),
+                    sink);
         return {};
     }
     for (size_t i = 0; i < dir->names_used; ++i) {
@@ -292,7 +300,9 @@ Result<void> TskReader::list_unix_folder(const Folder& folder, EntrySink& sink) 
 
     const bool ext = family_ == Family::ext;
     const bool big_endian = blocks_->layout().order == UnixLayout::Order::big;
-    const DirectoryFormat format = ext ? DirectoryFormat::ext : big_endian ? DirectoryFormat::ufs_big_endian : DirectoryFormat::ufs_little_endian;
+    const DirectoryFormat format = ext          ? DirectoryFormat::ext
+                                   : big_endian ? DirectoryFormat::ufs_big_endian
+                                                : DirectoryFormat::ufs_little_endian;
     std::vector<uint8_t> chunk(ext ? blocks_->layout().block_size : kUfsDirectoryChunk);
     std::vector<DirectoryName> names;
     for (const Extent& extent : blocks.extents) {
@@ -318,7 +328,8 @@ bool TskReader::is_left_out(uint64_t ino) {
     return false;
 }
 
-Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence, EntrySink& sink) {
+Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence,
+                              EntrySink& sink) {
     if (is_left_out(ino)) return {};
     NameEntry entry;
     entry.path.reserve(folder.path.size() + 1 + name.size());
@@ -335,24 +346,35 @@ Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint6
 
     if (!seen_.insert(ino)) {
         if (unreadable_.count(ino) != 0) {
-            report_.add("inode_unreadable", "a file is lost: its inode cannot be read", {{"path", entry.path}, {"ino", ino}}, static_cast<int64_t>(ino), sink);
+            report_.add("inode_unreadable", "a file is lost: its inode cannot be read", {{"path", entry.path}, {"ino", ino}},
+                        static_cast<int64_t>(ino), sink);
             return {};
         }
         if (folders_.contains(ino)) {
-            report_.add("directory_loop", "a folder stands in two places; it is listed where it was seen first", {{"path", entry.path}, {"ino", ino}}, static_cast<int64_t>(ino), sink);
+            report_.add("directory_loop", "a folder stands in two places; it is listed where it was seen first",
+                        {{"path", entry.path}, {"ino", ino}}, static_cast<int64_t>(ino), sink);
             if (ino == fs_->root_inum) return {};
         }
     } else {
         const TSK_FS_META* meta = load(ino);
         TRY(host_failure());
         const bool stale = meta && sequence && meta->seq != *sequence;
-        const bool usable = meta && !stale && (meta->flags & TSK_FS_META_FLAG_ALLOC) && ino < static_cast<uint64_t>(kFirstStreamIno);
+        // In ext and UFS the bitmap alone says so; it can be what was not read, while a zeroed inode has neither type nor links.
+        const bool by_bitmap = family_ == Family::ext || family_ == Family::ufs;
+        const bool marked_free = meta && !(meta->flags & TSK_FS_META_FLAG_ALLOC);
+        const bool in_use = meta && (by_bitmap ? meta->type != TSK_FS_META_TYPE_UNDEF && meta->nlink > 0 : !marked_free);
+        const bool usable = in_use && !stale && ino < static_cast<uint64_t>(kFirstStreamIno);
         if (!usable) {
-            const std::string words = meta ? stale ? "the inode belongs to another file by now" : "the inode is not in use" : take_tsk_error();
-            report_.add("inode_unreadable", "a file is lost: its inode cannot be read", {{"path", entry.path}, {"ino", ino}, {"libtsk", words}}, static_cast<int64_t>(ino), sink);
+            const std::string words =
+                meta ? stale ? "the inode belongs to another file by now" : "the inode is not in use" : take_tsk_error();
+            report_.add("inode_unreadable", "a file is lost: its inode cannot be read",
+                        {{"path", entry.path}, {"ino", ino}, {"libtsk", words}}, static_cast<int64_t>(ino), sink);
             unreadable_.insert(ino);
             return {};
         }
+        if (marked_free)
+            report_.add("inode_marked_free", "the bitmap says that a file's inode is free; the file is read as its inode says",
+                        {{"path", entry.path}, {"ino", ino}}, static_cast<int64_t>(ino), sink);
         if (meta->type == TSK_FS_META_TYPE_VIRT || meta->type == TSK_FS_META_TYPE_VIRT_DIR) {
             report_.count("virtual_files");
             unreadable_.insert(ino);
@@ -400,7 +422,9 @@ InodeEntry TskReader::describe(uint64_t ino, const TSK_FS_META& meta) {
 
     // libtsk gives 0 for a time that the filesystem does not have; in ext and UFS the first three are always there.
     const bool always = family_ == Family::ext || family_ == Family::ufs;
-    const auto time = [](time_t seconds, bool has) { return has || seconds != 0 ? std::optional<int64_t>(seconds) : std::nullopt; };
+    const auto time = [](time_t seconds, bool has) {
+        return has || seconds != 0 ? std::optional<int64_t>(seconds) : std::nullopt;
+    };
     out.mtime = time(meta.mtime, always);
     out.atime = time(meta.atime, always);
     out.ctime = time(meta.ctime, always);
@@ -465,7 +489,8 @@ void TskReader::describe_content(const TSK_FS_META& meta, std::optional<uint64_t
                 return;
             }
             if (regular && reparse->holds_content())
-                return mark_unreadable(Cause::UNSUPPORTED_COMPRESSION, fmt::format(R"({{"reparse_tag":"{:#010x}"}})", reparse->tag), out);
+                return mark_unreadable(Cause::UNSUPPORTED_COMPRESSION,
+                                       fmt::format(R"({{"reparse_tag":"{:#010x}"}})", reparse->tag), out);
         }
     }
     if (!regular) return;
@@ -476,7 +501,8 @@ void TskReader::describe_content(const TSK_FS_META& meta, std::optional<uint64_t
             out.access = ContentAccess::extents;
             return;
         }
-        return mark_unreadable(Cause::FS_CORRUPT, text_of({{"reason", "the content's place cannot be read"}, {"libtsk", words}}), out);
+        return mark_unreadable(Cause::FS_CORRUPT, text_of({{"reason", "the content's place cannot be read"}, {"libtsk", words}}),
+                               out);
     }
     if (attribute->size >= 0) out.size = static_cast<uint64_t>(attribute->size);
     map_attribute(*attribute, place(), written_bytes, out);
@@ -523,9 +549,10 @@ Result<void> TskReader::add_streams(uint64_t ino, const InodeEntry& file, EntryS
     for (int i = 0; i < count; ++i) {
         const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get_idx(file_.get(), i);
         if (!attribute || attribute == main || attribute->size < 0) continue;
-        const bool named_data = family_ == Family::ntfs && attribute->type == TSK_FS_ATTR_TYPE_NTFS_DATA && attribute->name;
-        const bool fork = family_ == Family::hfsplus && attribute->type == TSK_FS_ATTR_TYPE_HFS_RSRC;
-        if (family_ == Family::hfsplus && attribute->type == TSK_FS_ATTR_TYPE_HFS_EXT_ATTR) report_.count("extended_attributes");
+        const uint32_t type = attribute_type(*attribute);
+        const bool named_data = family_ == Family::ntfs && type == TSK_FS_ATTR_TYPE_NTFS_DATA && attribute->name;
+        const bool fork = family_ == Family::hfsplus && type == TSK_FS_ATTR_TYPE_HFS_RSRC;
+        if (family_ == Family::hfsplus && type == TSK_FS_ATTR_TYPE_HFS_EXT_ATTR) report_.count("extended_attributes");
         if (!named_data && !fork) continue;
         if (fork && (attribute->size == 0 || main_is_compressed)) continue;  // compressed: the fork is the file's own content
         if (ino >= uint64_t{1} << 46) {                                      // no NTFS or HFS+ number is that large
@@ -538,7 +565,7 @@ Result<void> TskReader::add_streams(uint64_t ino, const InodeEntry& file, EntryS
         stream.extents.clear();
         stream.faults.clear();
         stream.ino = kFirstStreamIno + static_cast<int64_t>(ino << 16 | attribute->id);
-        stream.fs_ino = fmt::format("{}-{}-{}", ino, static_cast<int>(attribute->type), attribute->id);
+        stream.fs_ino = fmt::format("{}-{}-{}", ino, type, attribute->id);
         stream.stream = fork ? "rsrc" : attribute->name;
         stream.size = static_cast<uint64_t>(attribute->size);
         map_attribute(*attribute, place(), std::nullopt, stream);
@@ -551,7 +578,8 @@ Result<void> TskReader::add_streams(uint64_t ino, const InodeEntry& file, EntryS
 
 // --- content ---
 
-Result<size_t> TskReader::read_content(const std::string& fs_ino, const std::string& /*stream: fs_ino says it*/, uint64_t offset, ByteSpan out) {
+Result<size_t> TskReader::read_content(const std::string& fs_ino, const std::string& /*stream: fs_ino says it*/, uint64_t offset,
+                                       ByteSpan out) {
     if (open_content_ != fs_ino || !content_attribute_) {
         open_content_.clear();
         content_attribute_ = nullptr;
@@ -565,19 +593,21 @@ Result<size_t> TskReader::read_content(const std::string& fs_ino, const std::str
         }
         content_file_.reset(tsk_fs_file_open_meta(fs_.get(), nullptr, numbers[0]));
         if (content_file_) {
-            content_attribute_ = count == 3 ? tsk_fs_file_attr_get_type(content_file_.get(), static_cast<TSK_FS_ATTR_TYPE_ENUM>(numbers[1]),
-                                                                        static_cast<uint16_t>(numbers[2]), 1)
-                                            : tsk_fs_file_attr_get(content_file_.get());
+            const auto of_streams = family_ == Family::hfsplus ? TSK_FS_ATTR_TYPE_HFS_RSRC : TSK_FS_ATTR_TYPE_NTFS_DATA;
+            content_attribute_ =
+                count == 3 ? tsk_fs_file_attr_get_type(content_file_.get(), of_streams, static_cast<uint16_t>(numbers[2]), 1)
+                           : tsk_fs_file_attr_get(content_file_.get());
         }
         TRY(host_failure());
-        if (!content_attribute_) return make_error(ErrorCode::io, fmt::format("inode {} cannot be read: {}", fs_ino, take_tsk_error()));
+        if (!content_attribute_)
+            return make_error(ErrorCode::io, fmt::format("inode {} cannot be read: {}", fs_ino, take_tsk_error()));
         open_content_ = fs_ino;
     }
     const auto size = content_attribute_->size > 0 ? static_cast<uint64_t>(content_attribute_->size) : 0;
     if (offset >= size || out.empty()) return size_t{0};
     const size_t length = static_cast<size_t>(std::min<uint64_t>(out.size(), size - offset));
-    const ssize_t done = tsk_fs_attr_read(content_attribute_, static_cast<TSK_OFF_T>(offset), reinterpret_cast<char*>(out.data()), length,
-                                          TSK_FS_FILE_READ_FLAG_NONE);
+    const ssize_t done = tsk_fs_attr_read(content_attribute_, static_cast<TSK_OFF_T>(offset), reinterpret_cast<char*>(out.data()),
+                                          length, TSK_FS_FILE_READ_FLAG_NONE);
     TRY(host_failure());
     if (done < 0 || static_cast<size_t>(done) != length)
         return make_error(ErrorCode::io, fmt::format("inode {} cannot be read at {}: {}", fs_ino, offset, take_tsk_error()));

@@ -10,8 +10,9 @@ namespace ntt {
 // Opens `volume` by its family (Volume::fs_type). Bytes beyond the image's end are absent; extents are given as the
 // filesystem has them.
 //
-// From libtsk: superblocks, inodes, directories and runs of NTFS, HFS+ and exFAT. Ours: the directories
-// and blocks of ext and UFS (unix_directory.h, unix_blocks.h), what exFAT entries say beside (exfat_entry.h) and the whole of ISO 9660 (iso9660_reader.h). Each says why.
+// From libtsk: superblocks and inodes; directories and runs of NTFS, HFS+ and exFAT. Ours: directories and blocks of ext and
+// UFS (unix_directory.h, unix_blocks.h), what exFAT entries say beside (exfat_entry.h), and the whole of ISO 9660
+// (iso9660_reader.h). Each says why.
 //
 // Content of a filesystem are its allocated names with allocated inodes. Left out and counted in detail(): the system files
 // of NTFS ($MFT ..., $Extend and all below) and exFAT, what libtsk invents ($OrphanFiles, $MBR ...), deleted names.
@@ -22,8 +23,9 @@ namespace ntt {
 // ext and UFS: an indirect block is an opaque extent of its file, because one that was not read looks like holes.
 //
 // Findings: directory_unreadable ("files may be missing here": path, and the block or libtsk's words), directory_loop,
-// inode_unreadable (a name whose inode cannot be read), name_invalid, path_too_long; from opening encryption_in_use (ext4:
-// every file is then taken as encrypted). At most kMaxFindingsOfOneCode of each.
+// inode_unreadable (a name whose inode cannot be read), inode_marked_free (ext and UFS: it is read all the same), name_invalid,
+// path_too_long; from opening encryption_in_use (ext4: every file is then taken as encrypted). At most
+// kMaxFindingsOfOneCode of each.
 // Errors: unsupported when libtsk does not take it for what it was detected as; those of ByteSource::read.
 //
 // detail(): libtsk, block_size, system_files, virtual_files, deleted_names, streams, extended_attributes (of HFS+; not

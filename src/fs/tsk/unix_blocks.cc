@@ -64,8 +64,9 @@ public:
         if (level == 0) return add_blocks(file_offset, address, 1);
         std::vector<uint8_t> block;
         if (!read_node(address, block)) {
-            map_.add_fault(file_offset, span, blocks_.cause_of_absence(blocks_.image_offset(address)),
-                           fmt::format(R"({{"reason":"an indirect block cannot be read","address":{},"level":{}}})", address, level));
+            map_.add_fault(
+                file_offset, span, blocks_.cause_of_absence(blocks_.image_offset(address)),
+                fmt::format(R"({{"reason":"an indirect block cannot be read","address":{},"level":{}}})", address, level));
             return;
         }
         // Sectors of it that were not read are zeros and look like holes: whoever has the rescue map must know the place.
@@ -180,7 +181,9 @@ void map_extent_tree(UnixBlocks& blocks, ByteView root, uint64_t size, ContentMa
     }
     ExtentTreeMapper(blocks, size, map).visit(root, static_cast<int>(depth), 0, kMaxBlocks);
     const uint64_t addressable = kMaxBlocks * blocks.layout().block_size;
-    if (addressable < size) map.add_fault(addressable, size - addressable, Cause::IMPLAUSIBLE_SIZE, R"({"reason":"beyond what an inode can address"})");
+    if (addressable < size)
+        map.add_fault(addressable, size - addressable, Cause::IMPLAUSIBLE_SIZE,
+                      R"({"reason":"beyond what an inode can address"})");
 }
 
 }  // namespace ntt

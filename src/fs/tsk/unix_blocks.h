@@ -18,9 +18,9 @@ namespace ntt {
 struct UnixLayout {
     uint64_t volume_offset = 0;  // in the image
     uint64_t volume_bytes = 0;
-    uint64_t unit_size = 0;      // what addresses count: a block of ext, a fragment of UFS
-    uint64_t block_size = 0;     // what the inode's entries stand for
-    uint32_t pointer_size = 4;   // in an indirect block: 4, in UFS2 8
+    uint64_t unit_size = 0;                                            // what addresses count: a block of ext, a fragment of UFS
+    uint64_t block_size = 0;                                           // what the inode's entries stand for
+    uint32_t pointer_size = 4;                                         // in an indirect block: 4, in UFS2 8
     enum class Order : uint8_t { little, big } order = Order::little;  // of UFS's pointers
 };
 
@@ -48,8 +48,9 @@ private:
 using InodeAddresses = std::array<uint64_t, 15>;  // 12 direct, single, double and triple indirect
 
 // Adds what the addresses map below `size` bytes. An indirect block that cannot be read gives a fault over the bytes
-// that it stands for: BEYOND_EOF if the image ends before it, else FS_CORRUPT. Bytes beyond what three levels can address get IMPLAUSIBLE_SIZE.
-// Source: Linux Documentation/filesystems/ext4/ifork.rst, "Direct/Indirect Block Addressing"; FreeBSD sys/ufs/ufs/dinode.h.
+// that it stands for: BEYOND_EOF if the image ends before it, else FS_CORRUPT. Bytes beyond what three levels can address get
+// IMPLAUSIBLE_SIZE. Source: Linux Documentation/filesystems/ext4/ifork.rst, "Direct/Indirect Block Addressing"; FreeBSD
+// sys/ufs/ufs/dinode.h.
 void map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t size, ContentMap& map);
 
 // The same for an extent tree. `root` is the 60 bytes of i_block. Unwritten extents are holes. A node that cannot be read

@@ -1,4 +1,5 @@
 // Boot sector, table and dates, without an image around them.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <sstream>
@@ -182,14 +183,12 @@ TEST(FatTable, EntriesBeyondTheImageAreAbsentAndWhatHangsOnThemIsBeyondTheEnd) {
 }
 
 TEST(FatDates, GiveTheSecondsThatDateGives) {
-    std::string dates, expected_text;
+    std::string dates;
     std::vector<int64_t> ours;
     for (int year = 1980; year <= 2107; year += 3) {
         for (int month = 1; month <= 12; ++month) {
             const int day = 1 + (year + month) % 28, hour = (year * month) % 24, minute = month * 4, second = month * 2;
-            char text[32];
-            std::snprintf(text, sizeof text, "%04d-%02d-%02d %02d:%02d:%02d\n", year, month, day, hour, minute, second);
-            dates += text;
+            dates += fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}\n", year, month, day, hour, minute, second);
             const auto seconds = fat_local_seconds(static_cast<uint16_t>((year - 1980) << 9 | month << 5 | day),
                                                    static_cast<uint16_t>(hour << 11 | minute << 5 | second / 2));
             ASSERT_TRUE(seconds.has_value());

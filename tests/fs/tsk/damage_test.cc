@@ -13,19 +13,21 @@ struct Case {
 };
 
 class Damage : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(All, Damage,
-                         testing::Values(Case{"ext2", "mkfs.ext2 -q -F -b 1024 -d t i 2M"}, Case{"ext4", "mkfs.ext4 -q -F -b 1024 -d t i 2M"},
-                                         Case{"ufs1", "makefs -t ffs -s 2m -o version=1 i t"}, Case{"ufs2", "makefs -t ffs -s 2m -o version=2 i t"},
-                                         Case{"iso", "genisoimage -quiet -R -J -o i t"},
-                                         Case{"ntfs", "truncate -s 4M i && mkfs.ntfs -q -F i && ntfscp i t/big big && ntfscp i t/small small"}),
-                         [](const auto& suite) { return std::string(suite.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    All, Damage,
+    testing::Values(Case{"ext2", "mkfs.ext2 -q -F -b 1024 -d t i 2M"}, Case{"ext4", "mkfs.ext4 -q -F -b 1024 -d t i 2M"},
+                    Case{"ufs1", "makefs -t ffs -s 2m -o version=1 i t"}, Case{"ufs2", "makefs -t ffs -s 2m -o version=2 i t"},
+                    Case{"iso", "genisoimage -quiet -R -J -o i t"},
+                    Case{"ntfs", "truncate -s 4M i && mkfs.ntfs -q -F i && ntfscp i t/big big && ntfscp i t/small small"}),
+    [](const auto& suite) { return std::string(suite.param.name); });
 
 TEST_P(Damage, AnyDamageIsSurvived) {
     TempDir dir;
     must("mkdir -p t/sub && ln -s small t/link", dir.path().string());
     write_file(dir / "t/big", chosen_bytes(1, 200'000));
     write_file(dir / "t/small", "small");
-    for (int i = 0; i < 30; ++i) write_file(dir / ("t/sub/file" + std::to_string(i)), std::string(static_cast<size_t>(i) * 100, 'x'));
+    for (int i = 0; i < 30; ++i)
+        write_file(dir / ("t/sub/file" + std::to_string(i)), std::string(static_cast<size_t>(i) * 100, 'x'));
     if (sh(GetParam().make, dir.path().string()).exit != 0) GTEST_SKIP() << "not made here: " << GetParam().make;
     const std::string whole = read_file(dir / "i");
     std::mt19937 random(11);

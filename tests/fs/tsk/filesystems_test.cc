@@ -38,7 +38,8 @@ TEST(Ufs, BothVersionsInBothByteOrdersAreRead) {
         for (const char* order : {"le", "be"}) {
             for (const char* sizes : {"bsize=8192,fsize=1024", "bsize=16384,fsize=2048", "bsize=4096,fsize=4096"}) {
                 SCOPED_TRACE(std::string(version) + order + sizes);
-                must(std::string("makefs -t ffs -B ") + order + " -s 8m -o version=" + version + "," + sizes + " i t", dir.path().string());
+                must(std::string("makefs -t ffs -B ") + order + " -s 8m -o version=" + version + "," + sizes + " i t",
+                     dir.path().string());
                 const auto list = list_file(dir / "i");
                 EXPECT_EQ(list->volume.view, std::string("ufs") + version);
                 EXPECT_EQ(list->names.size(), 7u);

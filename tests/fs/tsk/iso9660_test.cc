@@ -30,8 +30,10 @@ protected:
 };
 
 TEST_F(Iso9660, RockRidgeGivesNamesModesLinksAndTimes) {
-    must("ln -s 'folder/inner/A long name, with ünïcode.text' t/link && ln -s ../../a/./b t/up && ln -s /root/x t/abs && chmod 640 t/small.txt",
-         dir_.path().string());
+    must(
+        "ln -s 'folder/inner/A long name, with ünïcode.text' t/link && ln -s ../../a/./b t/up && ln -s /root/x t/abs && chmod "
+        "640 t/small.txt",
+        dir_.path().string());
     for (const char* options : {"-R", "-R -J", "-R -D -T"}) {
         SCOPED_TRACE(options);
         const auto list = make(options);
@@ -62,14 +64,16 @@ TEST_F(Iso9660, FoldersThatLieTooDeepForTheDiscStandWhereTheyBelong) {
     must("mkdir -p t/1/2/3/4/5/6/7/8/9/10 && echo deep > t/1/2/3/4/5/6/7/8/9/10/file", dir_.path().string());
     const auto list = make("-R");
     EXPECT_EQ(list->content("1/2/3/4/5/6/7/8/9/10/file"), "deep\n");
-    for (const auto& [path, ino] : list->names) EXPECT_EQ(std::count(path.begin(), path.end(), '/') > 0 && path.rfind("rr_moved/", 0) == 0, false) << path;
+    for (const auto& [path, ino] : list->names)
+        EXPECT_EQ(std::count(path.begin(), path.end(), '/') > 0 && path.rfind("rr_moved/", 0) == 0, false) << path;
 }
 
 TEST_F(Iso9660, LongNamesAndLinksThatNeedContinuationAreWhole) {
     const std::string name(240, 'n'), target = std::string(200, 'a') + "/" + std::string(200, 'b') + "/" + std::string(100, 'c');
     write_file(dir_ / ("t/" + name), "x");
-    must("ln -s " + target + " t/long_link", dir_.path().string());
-    const auto list = make("-R");
+    NTT_NEED_TOOL("xorriso");  // genisoimage cuts such a link
+    must("ln -s " + target + " t/long_link && xorriso -as mkisofs -quiet -o i t", dir_.path().string());
+    const auto list = list_file(dir_ / "i");
     EXPECT_EQ(list->content(name), "x");
     EXPECT_EQ(list->at("long_link").target, target);
 }
@@ -134,7 +138,8 @@ TEST_F(Iso9660, AFileInSeveralRecordsIsOneFile) {
 
     must("genisoimage -quiet -o i t", dir_.path().string());
     std::string image = read_file(dir_ / "i");
-    const size_t root = size_t{static_cast<uint8_t>(image[32768 + 158])} * 2048 + size_t{static_cast<uint8_t>(image[32768 + 159])} * 2048 * 256;
+    const size_t root =
+        size_t{static_cast<uint8_t>(image[32768 + 158])} * 2048 + size_t{static_cast<uint8_t>(image[32768 + 159])} * 2048 * 256;
     image.replace(root + 68, 84, sector.substr(0, 84));  // behind "." and ".."
     const auto list = list_bytes(image);
     EXPECT_EQ(list->at("BIG.BIN").size, 4096u);

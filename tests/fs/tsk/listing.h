@@ -49,7 +49,8 @@ struct Listing : EntrySink {
     std::string content(const InodeEntry& inode) const {
         if (inode.access == ContentAccess::through_reader) {
             std::string out(inode.size + 10, '\0');
-            const auto done = reader->read_content(inode.fs_ino, inode.stream, 0, {reinterpret_cast<uint8_t*>(out.data()), out.size()});
+            const auto done =
+                reader->read_content(inode.fs_ino, inode.stream, 0, {reinterpret_cast<uint8_t*>(out.data()), out.size()});
             EXPECT_TRUE(done.ok()) << why(done);
             out.resize(done.ok() ? *done : 0);
             return out;
@@ -57,7 +58,8 @@ struct Listing : EntrySink {
         std::string out(inode.size, '\0');
         for (const Extent& e : inode.extents)
             if (e.kind == ExtentKind::data) {
-                const auto read = source->read(e.image_offset, {reinterpret_cast<uint8_t*>(out.data()) + e.file_offset, e.length});
+                const auto read =
+                    source->read(e.image_offset, {reinterpret_cast<uint8_t*>(out.data()) + e.file_offset, e.length});
                 EXPECT_TRUE(read.ok()) << why(read);
             }
         return out;
@@ -74,7 +76,9 @@ struct Listing : EntrySink {
             mapped = e.file_offset + e.length;
             pieces.emplace_back(e.file_offset, mapped);
         }
-        if (!std::is_sorted(inode.extents.begin(), inode.extents.end(), [](auto& a, auto& b) { return a.file_offset < b.file_offset; })) return false;
+        if (!std::is_sorted(inode.extents.begin(), inode.extents.end(),
+                            [](auto& a, auto& b) { return a.file_offset < b.file_offset; }))
+            return false;
         if (inode.access == ContentAccess::through_reader) return true;
         for (const ContentFault& f : inode.faults) {
             if (f.length == 0 || f.file_offset + f.length > inode.size) return false;
