@@ -110,6 +110,17 @@ std::vector<MissingRow> rows_of(const std::vector<MissingRange>& missing) {
 // What the filesystem's structures show has no place in the image; the rescue map and the image's length have no say in it.
 bool is_structural(const MissingRow& range) { return !range.image_offset.has_value(); }
 
+// Findings that say: names or files are lost here.
+bool hides_files(std::string_view code) {
+    return code == "directory_unreadable" || code == "directory_on_missing_sectors" || code == "inode_unreadable" ||
+           code == "path_too_long" || code == "entries_behind_end";
+}
+
+// This computer's trouble is never blamed on the medium.
+bool is_of_the_host(const Error& error) {
+    return error.sys_errno != 0 || error.code == ErrorCode::source_changed || error.code == ErrorCode::cancelled;
+}
+
 bool is_fat_chain(Cause cause) {
     return cause == Cause::FAT_CHAIN_SHORT || cause == Cause::FAT_CHAIN_LOOP || cause == Cause::FAT_CHAIN_INVALID;
 }
@@ -130,7 +141,7 @@ public:
 
     Result<void> insert(Finding finding) {
         finding.volume = volume_.number;
-        if (finding.code == "directory_unreadable" || finding.code == "directory_on_missing_sectors") ++counts_.unreadable_directories;
+        if (hides_files(finding.code)) ++counts_.unreadable_directories;
         if (finding.code == "duplicate_entry") ++counts_.doubled_names;
         if (finding.code == "fat_chain_long" && finding.ino) too_long_.insert(*finding.ino);
         return target_.catalog.add_finding(target_.medium, finding, target_.now);
@@ -306,11 +317,6 @@ private:
     BatchQueue& queue_;
     std::thread thread_;
 };
-
-// This computer's trouble is never blamed on the medium.
-bool is_of_the_host(const Error& error) {
-    return error.sys_errno != 0 || error.code == ErrorCode::source_changed || error.code == ErrorCode::cancelled;
-}
 
 Outcome outcome_of_listing(const Volume& volume, uint64_t image_size, const EnumerationCounts& counts) {
     if (volume.range().end() > image_size) return Outcome::truncated;

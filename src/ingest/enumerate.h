@@ -16,7 +16,7 @@ namespace ntt {
 
 struct EnumerationCounts {
     uint64_t inodes = 0, names = 0;
-    uint64_t unreadable_directories = 0;  // "files may be missing here"
+    uint64_t unreadable_directories = 0;  // findings that say "files may be missing here"
     uint64_t beyond_eof = 0;              // files with that cause
     uint64_t fat_errors = 0;              // files with a FAT_CHAIN_* cause
     uint64_t doubled_names = 0;

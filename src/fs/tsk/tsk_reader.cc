@@ -60,6 +60,7 @@ constexpr FamilyName kFamilies[] = {
     {"ufs", Family::ufs, TSK_FS_TYPE_FFS_DETECT},
 };
 
+constexpr uint64_t kFirstHfsUserNode = 16;     // the catalogue, the extents overflow file and their like come before
 constexpr uint64_t kFirstNtfsUserRecord = 16;  // $MFT, $MFTMirr ... $Extend and four reserved ones come before
 constexpr int64_t kFirstStreamIno = int64_t{1} << 62;
 
@@ -305,6 +306,10 @@ Result<void> TskReader::list_unix_folder(const Folder& folder, EntrySink& sink) 
                                                 : DirectoryFormat::ufs_little_endian;
     std::vector<uint8_t> chunk(ext ? blocks_->layout().block_size : kUfsDirectoryChunk);
     std::vector<DirectoryName> names;
+    DirectoryPlace place{folder.path, static_cast<int64_t>(folder.ino), {}};
+    for (const Extent& extent : blocks.extents)
+        if (extent.kind != ExtentKind::hole) place.ranges.push_back({extent.image_offset, extent.length});
+    sink.add_directory(std::move(place));
     for (const Extent& extent : blocks.extents) {
         if (extent.kind != ExtentKind::data) continue;
         for (uint64_t done = 0; done < extent.length; done += chunk.size()) {
@@ -321,11 +326,10 @@ Result<void> TskReader::list_unix_folder(const Folder& folder, EntrySink& sink) 
 }
 
 bool TskReader::is_left_out(uint64_t ino) {
-    if (family_ == Family::ntfs && ino < kFirstNtfsUserRecord) {
-        report_.count("system_files");
-        return true;
-    }
-    return false;
+    const bool of_the_system = (family_ == Family::ntfs && ino < kFirstNtfsUserRecord) ||
+                               (family_ == Family::hfsplus && ino < kFirstHfsUserNode && ino != fs_->root_inum);
+    if (of_the_system) report_.count("system_files");
+    return of_the_system;
 }
 
 Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence,
