@@ -51,9 +51,11 @@ Exit run_command(Command& command, const std::vector<std::string>& args, Io& io)
     auto session = Session::open(io, std::move(settings).value());
     if (!session.ok()) return report(io, verb, session.error(), exit_of(session.error()), common.json);
     const Result<Exit> done = command.run(*session);
-    if (done.ok()) return *done;
-    if (reader_gone(done.error())) return Exit::done;  // `ntt files … | head` has seen enough
-    return report(io, verb, done.error(), exit_of(done.error()), common.json);
+    const Result<void> written = done.ok() ? session->out().flush() : Result<void>();
+    if (done.ok() && written.ok()) return *done;
+    const Error& error = done.ok() ? written.error() : done.error();
+    if (reader_gone(error)) return done.ok() ? *done : Exit::done;  // `ntt files … | head` has seen enough
+    return report(io, verb, error, exit_of(error), common.json);
 }
 
 Exit dispatch(const std::vector<std::string>& args, Io& io) {
@@ -73,21 +75,17 @@ Exit dispatch(const std::vector<std::string>& args, Io& io) {
     const auto command = make_command(verb);
     if (command != nullptr) return run_command(*command, {args.begin() + 1, args.end()}, io);
     const bool is_option = verb.substr(0, 1) == "-";
-    return usage_error(io, "", is_option ? "options stand after the command: " + verb : "no such command: " + verb, "ntt help lists the commands",
-                       asks_for_json(args));
+    return usage_error(io, "", is_option ? "options stand after the command: " + verb : "no such command: " + verb,
+                       "ntt help lists the commands", asks_for_json(args));
 }
 
 }  // namespace
 
 int run(const std::vector<std::string>& args, Io& io) {
     const Exit exit = dispatch(args, io);
-    errno = 0;
-    const bool written = std::fflush(io.out) == 0 && std::ferror(io.out) == 0;
+    std::fflush(io.out);  // what a command wrote is flushed and checked already; this is help and error objects
     std::fflush(io.err);
-    if (written || errno == EPIPE || exit != Exit::done) return to_int(exit);
-    print(io.err, fmt::format("ntt: {}\n", errno_error(errno != 0 ? errno : EIO, "write the output").text()));
-    std::fflush(io.err);
-    return to_int(Exit::failed);
+    return to_int(exit);
 }
 
 }  // namespace ntt::cli

@@ -21,7 +21,8 @@ Result<uint64_t> read_blob(Env& env, Store& store, BlobKind kind, const BlobId& 
         if (n < buffer.size()) break;
     }
     if (hash.digest() == id) return size;
-    return make_error(ErrorCode::store_damaged, fmt::format("the {} content {} has other bytes in the store than its name says", to_string(kind), id.hex()),
+    return make_error(ErrorCode::store_damaged,
+                      fmt::format("the {} content {} has other bytes in the store than its name says", to_string(kind), id.hex()),
                       "ntt verify takes it out of the way; then requeue the file and copy again");
 }
 

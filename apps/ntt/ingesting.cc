@@ -22,7 +22,8 @@ Exit exit_code(int contract) { return static_cast<Exit>(contract); }
 Result<void> ScratchFolder::make() {
     std::error_code failed;
     std::string pattern = (std::filesystem::temp_directory_path(failed) / "ntt-dry-run-XXXXXX").string();
-    if (failed || ::mkdtemp(pattern.data()) == nullptr) return errno_error(failed ? failed.value() : errno, "make a temporary folder");
+    if (failed || ::mkdtemp(pattern.data()) == nullptr)
+        return errno_error(failed ? failed.value() : errno, "make a temporary folder");
     path_ = pattern;
     return {};
 }
@@ -36,10 +37,13 @@ void CopyingOptions::declare(CLI::App& app) {
     app.add_option("--engine", engine, "how files are reached: image reads the image itself; auto takes what can read it")
         ->check(CLI::IsMember({"auto", "image", "mount"}))
         ->type_name("auto|image|mount");
-    app.add_option("--diagnostics", diagnostics, "what a failed read may lead to; the image engine always decides by evidence, before the first read")
+    app.add_option("--diagnostics", diagnostics,
+                   "what a failed read may lead to; the image engine always decides by evidence, before the first read")
         ->check(CLI::IsMember({"observe", "skip", "remount", "record", "predict"}))
         ->type_name("LEVEL");
-    app.add_option("--jobs", jobs, "threads that read and hash (default: one for each core)")->check(CLI::Range(1, 1024))->type_name("N");
+    app.add_option("--jobs", jobs, "threads that read and hash (default: one for each core)")
+        ->check(CLI::Range(1, 1024))
+        ->type_name("N");
     app.add_option("--max-attempts", max_attempts, "reads of one file when this computer cannot read the image (default 3)")
         ->check(CLI::Range(1, 1000))
         ->type_name("N");
@@ -51,7 +55,8 @@ void CopyingOptions::declare(CLI::App& app) {
 
 Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std::string& worker_id) const {
     if (engine == "mount")
-        return make_error(ErrorCode::unsupported, "the mount engine is not part of this version", "--engine image reads the image in user space, without root");
+        return make_error(ErrorCode::unsupported, "the mount engine is not part of this version",
+                          "--engine image reads the image in user space, without root");
     const Settings& settings = session.settings();
     IngestOptions options;
     options.reader = {settings.fat_codepage, settings.fat_timezone};
@@ -75,7 +80,8 @@ Result<std::unique_ptr<Ingesting>> Ingesting::open(Session& session, IngestGoal 
     std::unique_ptr<Ingesting> out(new Ingesting(session));
     if (keep == Keep::nothing) {
         TRY(out->scratch_.make());
-        TRY_ASSIGN(out->catalog_, open_catalog(session.io().env, session.io().clock, "sqlite:" + out->scratch_.path() + "/catalog.db"));
+        TRY_ASSIGN(out->catalog_,
+                   open_catalog(session.io().env, session.io().clock, "sqlite:" + out->scratch_.path() + "/catalog.db"));
     } else {
         TRY_ASSIGN(out->catalog_, session.open_catalog(IfAbsent::create));
     }
@@ -83,7 +89,8 @@ Result<std::unique_ptr<Ingesting>> Ingesting::open(Session& session, IngestGoal 
         TRY_ASSIGN(out->store_, session.open_store(IfAbsent::create));
     }
     Io& io = session.io();
-    out->context_.reset(new IngestContext{io.env, io.clock, *out->catalog_, out->store_.get(), io.cancel, out->counters_, session.log()});
+    out->context_.reset(
+        new IngestContext{io.env, io.clock, *out->catalog_, out->store_.get(), io.cancel, out->counters_, session.log()});
     out->progress_ = std::make_unique<Progress>(session.progress_terminal(), out->counters_);
     return out;
 }
@@ -122,7 +129,8 @@ Result<void> Ingesting::tell_damage(const IngestReport& report) {
     TRY_ASSIGN(const std::vector<VolumeRow> volumes, catalog_->volumes(report.medium_hash));
     for (const VolumeRow& volume : volumes)
         if (volume.outcome != to_string(Outcome::read) && volume.outcome != to_string(Outcome::skipped))
-            TRY(session_.out().text(fmt::format("  volume {}: {} {}\n", volume.volume, volume.view.empty() ? "-" : to_terminal_text(volume.view), volume.outcome)));
+            TRY(session_.out().text(fmt::format("  volume {}: {} {}\n", volume.volume,
+                                                volume.view.empty() ? "-" : to_terminal_text(volume.view), volume.outcome)));
     if (report.totals.damaged + report.totals.unreadable == 0) return {};
 
     TRY_ASSIGN(const std::optional<MediumRow> medium, catalog_->medium(report.medium_hash));
@@ -143,7 +151,8 @@ Result<void> Ingesting::tell_damage(const IngestReport& report) {
         if (!told.ok()) return told.error();
     }
     if (named == kDamagedFilesNamed)
-        TRY(session_.out().text(fmt::format("  … all of them: ntt files {} --status damaged (or unreadable)\n", report.medium_hash.substr(0, 12))));
+        TRY(session_.out().text(
+            fmt::format("  … all of them: ntt files {} --status damaged (or unreadable)\n", report.medium_hash.substr(0, 12))));
     return {};
 }
 

@@ -8,7 +8,8 @@ namespace ntt::cli {
 namespace {
 
 constexpr std::string_view kWhatItIs =
-    "ntt takes disk images of old and damaged media, and directories, and puts every file's content once into a content-addressed "
+    "ntt takes disk images of old and damaged media, and directories, and puts every file's content once into a "
+    "content-addressed "
     "store, with its provenance in a catalog. It knows which bytes of which file are missing and why.";
 
 constexpr std::array kSameEverywhere = {Exit::usage, Exit::busy, Exit::interrupted};
@@ -33,7 +34,7 @@ constexpr std::array kRoffNames = {RoffName{"…", "..."}, RoffName{"–", "\\(e
 
 // One option or argument as pages show it.
 struct OptionText {
-    std::string names;        // "--status S", "-h, --help", "MEDIUM"
+    std::string names;  // "--status S", "-h, --help", "MEDIUM"
     std::string description;
     std::vector<std::string> words;  // "--status", for completion; empty for an argument
 };
@@ -44,7 +45,8 @@ OptionText text_of(const CLI::Option& option) {
     for (const std::string& name : option.get_lnames()) out.words.push_back("--" + name);
     out.names = out.words.empty() ? option.get_name(true) : fmt::format("{}", fmt::join(out.words, ", "));
     const bool takes_value = option.get_items_expected_max() > 0;
-    if (!out.words.empty() && takes_value && !option.get_type_name().empty()) out.names += " " + option.get_type_name();
+    const std::string type = option.get_type_name();  // "N:INT in [1 - 9]" when a check has a name too
+    if (!out.words.empty() && takes_value && !type.empty()) out.names += " " + type.substr(0, type.find(':'));
     out.description = option.get_description();
     return out;
 }
@@ -57,7 +59,9 @@ std::vector<OptionText> options_of(const CLI::App& parser, Section section) {
     std::vector<OptionText> out;
     for (const CLI::Option* option : parser.get_options()) {
         if (option->get_group().empty()) continue;
-        const Section its = option->get_positional() ? Section::arguments : option->get_group() == kCommonGroup ? Section::common : Section::own;
+        const Section its = option->get_positional()              ? Section::arguments
+                            : option->get_group() == kCommonGroup ? Section::common
+                                                                  : Section::own;
         if (its == section) out.push_back(text_of(*option));
     }
     return out;
@@ -87,18 +91,21 @@ std::string wrapped(std::string_view text, size_t indent) {
 
 // "  TERM" and the words behind it, on the next line where the term is long.
 std::string entry(std::string_view term, std::string_view words) {
-    constexpr size_t kTermWidth = 22;
-    const std::string body = wrapped(words, kTermWidth + 2);
-    if (term.size() + 2 > kTermWidth) return fmt::format("  {}\n{}", term, body);
-    return fmt::format("  {:<{}}{}", term, kTermWidth, body.empty() ? "\n" : body.substr(kTermWidth));
+    constexpr size_t kColumn = 24;  // where the words begin
+    const std::string body = wrapped(words, kColumn);
+    if (term.size() + 4 > kColumn || body.empty()) return fmt::format("  {}\n{}", term, body);
+    return fmt::format("  {:<{}}{}", term, kColumn - 2, body.substr(kColumn));
 }
 
-std::string synopsis_of(const Page& page) { return page.synopsis.empty() ? "[OPTIONS]" : std::string(page.synopsis) + " [OPTIONS]"; }
+std::string synopsis_of(const Page& page) {
+    return page.synopsis.empty() ? "[OPTIONS]" : std::string(page.synopsis) + " [OPTIONS]";
+}
 
 std::vector<ExitWords> all_exits(const Page& page) {
     std::vector<ExitWords> out = page.exits;
     for (const Exit exit : kSameEverywhere) out.push_back({exit, words_of(exit)});
-    std::stable_sort(out.begin(), out.end(), [](const ExitWords& a, const ExitWords& b) { return to_int(a.exit) < to_int(b.exit); });
+    std::stable_sort(out.begin(), out.end(),
+                     [](const ExitWords& a, const ExitWords& b) { return to_int(a.exit) < to_int(b.exit); });
     return out;
 }
 
@@ -108,9 +115,12 @@ std::string roff(std::string_view text) {
     bool line_begins = true;
     for (const char c : text) {
         if (line_begins && (c == '.' || c == '\'')) out += "\\&";
-        if (c == '\\') out += "\\e";
-        else if (c == '-') out += "\\-";
-        else out += c;
+        if (c == '\\')
+            out += "\\e";
+        else if (c == '-')
+            out += "\\-";
+        else
+            out += c;
         line_begins = c == '\n';
     }
     for (const auto& [word, name] : kRoffNames)
@@ -128,10 +138,13 @@ std::string roff_paragraphs(std::string_view text) {
     return out;
 }
 
-std::string roff_entry(std::string_view term, std::string_view words) { return fmt::format(".TP\n.B {}\n{}\n", roff(term), roff(words)); }
+std::string roff_entry(std::string_view term, std::string_view words) {
+    return fmt::format(".TP\n.B {}\n{}\n", roff(term), roff(words));
+}
 
 std::string roff_head(std::string_view title, std::string_view summary) {
-    return fmt::format(".TH \"{}\" \"1\" \"\" \"ntt {}\" \"ntt manual\"\n.SH NAME\n{} \\- {}\n", roff(title), NTT_VERSION, roff(title), roff(summary));
+    return fmt::format(".TH \"{}\" \"1\" \"\" \"ntt {}\" \"ntt manual\"\n.SH NAME\n{} \\- {}\n", roff(title), NTT_VERSION,
+                       roff(title), roff(summary));
 }
 
 std::string words_line(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, " ")); }
@@ -184,7 +197,8 @@ std::string help_text(Command& command) {
 }
 
 std::string overview_text() {
-    std::string out = "ntt - no two things\n\n" + wrapped(kWhatItIs, 0) + "\nUsage: ntt COMMAND [ARGUMENTS] [OPTIONS]\n\nCommands:\n";
+    std::string out =
+        "ntt - no two things\n\n" + wrapped(kWhatItIs, 0) + "\nUsage: ntt COMMAND [ARGUMENTS] [OPTIONS]\n\nCommands:\n";
     for (const CommandEntry& command : commands()) out += entry(command.name, command.make()->page().summary);
     out += "\nEnvironment:\n";
     for (const VariableText& variable : kEnvironment) out += entry(variable.name, variable.meaning);
@@ -216,12 +230,14 @@ std::string man_page(Command& command) {
 
 std::string overview_man_page() {
     std::string out = roff_head("ntt", "no two things: an archive of damaged media");
-    out += ".SH SYNOPSIS\n.B ntt\nCOMMAND [ARGUMENTS] [OPTIONS]\n.SH DESCRIPTION\n" + roff_paragraphs(kWhatItIs) + ".SH COMMANDS\n";
+    out +=
+        ".SH SYNOPSIS\n.B ntt\nCOMMAND [ARGUMENTS] [OPTIONS]\n.SH DESCRIPTION\n" + roff_paragraphs(kWhatItIs) + ".SH COMMANDS\n";
     for (const CommandEntry& command : commands()) out += roff_entry(command.name, command.make()->page().summary);
     out += ".SH ENVIRONMENT\n";
     for (const VariableText& variable : kEnvironment) out += roff_entry(variable.name, variable.meaning);
     out += ".SH EXIT STATUS\n";
-    for (const Exit exit : {Exit::done, Exit::failed, Exit::usage, Exit::damaged, Exit::work_left, Exit::store_damaged, Exit::busy, Exit::interrupted})
+    for (const Exit exit : {Exit::done, Exit::failed, Exit::usage, Exit::damaged, Exit::work_left, Exit::store_damaged,
+                            Exit::busy, Exit::interrupted})
         out += roff_entry(std::to_string(to_int(exit)), words_of(exit));
     out += ".SH SEE ALSO\n";
     for (size_t i = 0; i < commands().size(); ++i)
@@ -238,7 +254,8 @@ std::string bash_completion() {
         const auto parser = make_parser(*command, common);
         std::vector<std::string> words;
         for (const Section section : {Section::own, Section::common})
-            for (const OptionText& option : options_of(*parser, section)) words.insert(words.end(), option.words.begin(), option.words.end());
+            for (const OptionText& option : options_of(*parser, section))
+                words.insert(words.end(), option.words.begin(), option.words.end());
         verbs.emplace_back(item.name);
         cases += fmt::format("        {}) words='{}' ;;\n", item.name, words_line(words));
     }

@@ -60,7 +60,9 @@ Result<void> must_exist(Env& env, const std::string& path, const std::string& me
     return make_error(ErrorCode::not_found, message, "ntt ingest makes it; --home, --catalog and --store say where to look");
 }
 
-Error no_home() { return make_error(ErrorCode::invalid_argument, "there is no home folder for ntt", "name one with --home or NTT_HOME"); }
+Error no_home() {
+    return make_error(ErrorCode::invalid_argument, "there is no home folder for ntt", "name one with --home or NTT_HOME");
+}
 
 }  // namespace
 

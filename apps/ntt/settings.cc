@@ -39,7 +39,8 @@ Result<void> take(const std::string& file, const Key& key, const toml::node& nod
 }
 
 template <size_t kSize>
-Result<void> read_table(const std::string& file, const toml::table& table, const std::string& prefix, const std::array<Key, kSize>& keys) {
+Result<void> read_table(const std::string& file, const toml::table& table, const std::string& prefix,
+                        const std::array<Key, kSize>& keys) {
     for (const auto& [name, node] : table) {
         const std::string path = prefix + std::string(name.str());
         const Key* known = nullptr;
@@ -81,8 +82,8 @@ std::optional<std::string> xdg_dir(const Variable& variable, const std::string& 
 }
 
 // The first of: command line, environment, configuration file, default.
-std::string chosen(const std::optional<std::string>& option, const std::optional<std::string>& from_environment, const std::string& from_file,
-                   const std::string& fallback) {
+std::string chosen(const std::optional<std::string>& option, const std::optional<std::string>& from_environment,
+                   const std::string& from_file, const std::string& fallback) {
     if (option && !option->empty()) return *option;
     if (from_environment) return *from_environment;
     return from_file.empty() ? fallback : from_file;
@@ -123,15 +124,18 @@ Result<Settings> load_settings(Env& env, const CommonOptions& options, const Var
         }
     }
 
-    out.home = chosen(options.home, non_empty(variable("NTT_HOME")), home, xdg_dir(variable, "XDG_DATA_HOME", ".local/share").value_or(""));
+    out.home = chosen(options.home, non_empty(variable("NTT_HOME")), home,
+                      xdg_dir(variable, "XDG_DATA_HOME", ".local/share").value_or(""));
     // Without a home (no HOME either) these stay empty: help and manual pages need none.
-    out.catalog_url = chosen(options.catalog, non_empty(variable("NTT_DB_URL")), catalog, out.home.empty() ? "" : "sqlite:" + out.home + "/catalog.db");
+    out.catalog_url = chosen(options.catalog, non_empty(variable("NTT_DB_URL")), catalog,
+                             out.home.empty() ? "" : "sqlite:" + out.home + "/catalog.db");
     out.store_dir = chosen(options.store, non_empty(variable("NTT_STORE")), store, out.home);
 
     out.log_file = non_empty(options.log_file);
     out.log_level = chosen(options.log_level, non_empty(variable("NTT_LOG_LEVEL")), "", out.log_level);
     if (!is_log_level(out.log_level))
-        return make_error(ErrorCode::invalid_argument, "no such log level: " + out.log_level, "trace, debug, info, warn, error or off");
+        return make_error(ErrorCode::invalid_argument, "no such log level: " + out.log_level,
+                          "trace, debug, info, warn, error or off");
     out.json = options.json;
     out.progress = !options.no_progress;
     return out;

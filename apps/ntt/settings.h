@@ -17,7 +17,7 @@ struct CommonOptions {
     bool no_progress = false;
 };
 
-// The configuration file's keys have the members' names; docs/configuration.md describes each.
+// The configuration file's keys have the members' names; store and paths are tables.
 struct Settings {
     // Empty where neither they nor HOME are given.
     std::string home;         // paths.home; default $XDG_DATA_HOME/ntt, else ~/.local/share/ntt
@@ -25,15 +25,15 @@ struct Settings {
     std::string store_dir;    // paths.store; default HOME
 
     std::string fat_codepage = "cp850";
-    std::string fat_timezone = "UTC";   // an IANA name
-    int checkpoint_retry = 10;          // diagnostic_checkpoint after so many failures of one inode
+    std::string fat_timezone = "UTC";  // an IANA name
+    int checkpoint_retry = 10;         // diagnostic_checkpoint after so many failures of one inode
     int max_retries = 50;
-    int startup_error_limit = 5;        // recorded failures that end the attempts at an inode
-    int store_fanout_levels = 1;        // store.fanout_levels, of a store that is made now: 1 or 2
-    int jobs = 0;                       // threads; 0: one for each core
+    int startup_error_limit = 5;  // recorded failures that end the attempts at an inode
+    int store_fanout_levels = 1;  // store.fanout_levels, of a store that is made now: 1 or 2
+    int jobs = 0;                 // threads; 0: one for each core
 
     std::optional<std::string> log_file;
-    std::string log_level = "info";     // trace debug info warn error off
+    std::string log_level = "info";  // trace debug info warn error off
     bool json = false;
     bool progress = true;
 };

@@ -98,8 +98,9 @@ Result<std::vector<FileRow>> MediumView::files_named(Catalog& catalog, const std
         TRY_ASSIGN(rows, rows_of(catalog, by_ino));
         if (!rows.empty()) return rows;
     }
-    return make_error(ErrorCode::not_found, fmt::format("{} has no file {}", row_.medium_human, to_terminal_text(text)),
-                      fmt::format("ntt files {} lists its files{}", hash(), many_volumes() ? "; several volumes: paths begin with p<N>/" : ""));
+    return make_error(
+        ErrorCode::not_found, fmt::format("{} has no file {}", row_.medium_human, to_terminal_text(text)),
+        fmt::format("ntt files {} lists its files{}", hash(), many_volumes() ? "; several volumes: paths begin with p<N>/" : ""));
 }
 
 std::vector<FileRow> one_row_per_inode(const std::vector<FileRow>& files) {
@@ -114,8 +115,10 @@ Result<FileRow> only_one(const std::vector<FileRow>& files, const std::string& t
     auto inodes = one_row_per_inode(files);
     if (inodes.size() == 1) return std::move(inodes.front());
     std::string list;
-    for (const FileRow& row : inodes) list += fmt::format("{}inode {} of volume {}", list.empty() ? "" : ", ", row.inode.ino, row.inode.volume);
-    return make_error(ErrorCode::invalid_argument, fmt::format("{} names {} files: {}", to_terminal_text(text), inodes.size(), list),
+    for (const FileRow& row : inodes)
+        list += fmt::format("{}inode {} of volume {}", list.empty() ? "" : ", ", row.inode.ino, row.inode.volume);
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("{} names {} files: {}", to_terminal_text(text), inodes.size(), list),
                       "name the inode instead of the path, and --volume N");
 }
 

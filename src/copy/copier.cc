@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -66,7 +67,8 @@ public:
         const std::lock_guard lock(mutex_);
         return workers_ == 0 && finished_.empty();
     }
-    void committed(size_t staged, uint64_t bytes) {
+    // Contents have their names: their files are closed.
+    void published(size_t staged, uint64_t bytes) {
         const std::lock_guard lock(mutex_);
         staged_ -= staged;
         staged_bytes_ -= bytes;
@@ -426,45 +428,65 @@ private:
                job_.clock.monotonic_us() - group_since_us_ >= options_.group_us;
     }
 
-    // Store first, then the rows that name what is stored.
-    Result<void> commit() {
-        if (group_.empty()) return {};
-        std::vector<StagedBlob> staged;
-        std::vector<size_t> staged_of;  // index into outcomes for each staged blob
+    // A group on its way: its contents are published by a thread of their own while this one commits the rows of the
+    // group before and collects the one behind.
+    struct Publishing {
         std::vector<CopyOutcome> outcomes;
-        std::vector<EventRow> events;
-        const std::string now = iso8601_utc(job_.clock.wall_us());
+        std::vector<size_t> staged;  // index into outcomes for each content that is being published
+        std::future<Result<std::vector<Published>>> done;
+    };
+
+    // Sends the collected group to the store, and commits the rows of the one that went before.
+    Result<void> commit() {
+        std::optional<Publishing> before = std::exchange(publishing_, std::nullopt);
+        if (before) before->done.wait();
+        if (!group_.empty()) publishing_ = publish();
+        return before ? record(std::move(*before)) : Result<void>();
+    }
+
+    Publishing publish() {
+        Publishing out;
+        std::vector<StagedBlob> staged;
         for (Finished& item : group_) {
-            const size_t index = outcomes.size();
-            outcomes.push_back(std::move(item.outcome));
             if (item.staged) {
-                staged_of.push_back(index);
+                out.staged.push_back(out.outcomes.size());
                 staged.push_back(std::move(*item.staged));
             }
+            out.outcomes.push_back(std::move(item.outcome));
         }
-        const size_t staged_count = staged.size();
-        const uint64_t staged_bytes = std::exchange(group_bytes_, 0);
         group_.clear();
         group_staged_ = 0;
+        const uint64_t bytes = std::exchange(group_bytes_, 0);
+        out.done = std::async(std::launch::async, [this, bytes, group = std::move(staged)]() mutable {
+            const size_t count = group.size();
+            Result<std::vector<Published>> published = job_.store.commit(std::move(group));
+            exchange_.published(count, bytes);
+            return published;
+        });
+        return out;
+    }
 
-        TRY_ASSIGN(const std::vector<Published> published, job_.store.commit(std::move(staged)));
+    // The rows that name what is stored.
+    Result<void> record(Publishing group) {
+        TRY_ASSIGN(const std::vector<Published> published, group.done.get());
         kill_point("copy.published");
-        for (size_t i = 0; i < staged_of.size(); ++i) {
-            CopyOutcome& outcome = outcomes[staged_of[i]];
+        std::vector<CopyOutcome>& outcomes = group.outcomes;
+        for (size_t i = 0; i < published.size(); ++i) {
+            CopyOutcome& outcome = outcomes[group.staged[i]];
             outcome.fresh = published[i] == Published::fresh;
-            if (outcome.fresh) {
-                ++report_.fresh_blobs;
-                report_.fresh_bytes += outcome.blob_size;
-            }
+            if (!outcome.fresh) continue;
+            ++report_.fresh_blobs;
+            report_.fresh_bytes += outcome.blob_size;
         }
         const size_t with_blob = outcomes.size();
         for (size_t i = 0; i < with_blob; ++i) {
-            const CopyOutcome& outcome = outcomes[i];
-            if (!outcome.blobid && !outcome.partial_blobid) continue;
-            const bool partial = outcome.partial_blobid.has_value();
-            for (CopyOutcome& waiter : in_flight_.settle(partial ? BlobKind::partial : BlobKind::whole, partial ? *outcome.partial_blobid : *outcome.blobid))
+            const std::optional<BlobId> whole = outcomes[i].blobid, partial = outcomes[i].partial_blobid;
+            if (!whole && !partial) continue;
+            for (CopyOutcome& waiter : in_flight_.settle(partial ? BlobKind::partial : BlobKind::whole, partial ? *partial : *whole))
                 outcomes.push_back(std::move(waiter));
         }
+        const std::string now = iso8601_utc(job_.clock.wall_us());
+        std::vector<EventRow> events;
         for (const CopyOutcome& outcome : outcomes) {
             if ((outcome.blobid || outcome.partial_blobid) && !outcome.fresh) ++report_.deduplicated;
             if (outcome.cause) events.push_back(skip_event(job_.medium_hash, outcome, options_.worker_id, now));
@@ -473,13 +495,13 @@ private:
         kill_point("copy.committed");
         for (const EventRow& event : events)
             job_.log.debug("⏭️  SKIPPED ino={} reason={} retry={}", event.ino.value_or(0), reason_of(*event.cause), event.retry_count);
-        exchange_.committed(staged_count, staged_bytes);
         return {};
     }
 
     Result<void> commit_rest() {
         TRY(take_finished(exchange_.collect(std::chrono::milliseconds(0))));
-        return commit();
+        TRY(commit());
+        return commit();  // the one that is being published
     }
 
     const CopyJob& job_;
@@ -495,6 +517,7 @@ private:
     size_t group_staged_ = 0;
     uint64_t group_bytes_ = 0;
     int64_t group_since_us_ = 0;
+    std::optional<Publishing> publishing_;
     CopyReport report_;
 };
 

@@ -32,24 +32,26 @@ std::optional<ByteRange> range_to_reimage(const std::vector<MissingRow>& missing
 }
 
 std::string next_step(const InodeRow& inode, const std::vector<MissingRow>& missing, const NextStep& where) {
-    if (inode.counted_as() == Status::pending)
-        return fmt::format("ntt copy --medium-hash {}", where.medium);
+    if (inode.counted_as() == Status::pending) return fmt::format("ntt copy --medium-hash {}", where.medium);
     if (const auto range = range_to_reimage(missing))
-        return fmt::format("ddrescue --input-position={} --size={} DEVICE {} {}   (then ingest the image again)", range->offset, range->length,
-                           shell_word(where.image_path), shell_word(where.map_path.value_or(where.image_path + ".map")));
+        return fmt::format("ddrescue --input-position={} --size={} DEVICE {} {}   (then ingest the image again)", range->offset,
+                           range->length, shell_word(where.image_path),
+                           shell_word(where.map_path.value_or(where.image_path + ".map")));
     if (!inode.cause) return {};
     switch (class_of(*inode.cause)) {
         case CauseClass::host:
         case CauseClass::ours: return fmt::format("ntt requeue {} {} --volume {}", where.medium, inode.ino, inode.volume);
         case CauseClass::in_image:
-            return inode.partial_blobid ? "what could be read: ntt cat --damaged, ntt export --damaged" : "another image of the medium, if there is one";
+            return inode.partial_blobid ? "what could be read: ntt cat --damaged, ntt export --damaged"
+                                        : "another image of the medium, if there is one";
         default: return {};
     }
 }
 
 std::string shell_word(const std::string& text) {
     const auto plain = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("/._-+=:@%,").find(c) != std::string_view::npos;
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view("/._-+=:@%,").find(c) != std::string_view::npos;
     };
     if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
     std::string out = "'";

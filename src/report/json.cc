@@ -27,7 +27,9 @@ Json embedded(std::string_view json_text) {
     return value.is_discarded() ? display(json_text) : value;
 }
 
-Json embedded(const std::optional<std::string>& json_text) { return json_text ? embedded(std::string_view(*json_text)) : Json(nullptr); }
+Json embedded(const std::optional<std::string>& json_text) {
+    return json_text ? embedded(std::string_view(*json_text)) : Json(nullptr);
+}
 
 Json text_or_null(const std::optional<std::string>& bytes) { return bytes ? display(*bytes) : Json(nullptr); }
 
@@ -69,8 +71,9 @@ Json json_of(const VolumeRow& row) {
 }
 
 Json json_of(const Totals& totals) {
-    return {{"paths", totals.paths},           {"inodes", totals.inodes},     {"stored", totals.stored},   {"damaged", totals.damaged},
-            {"unreadable", totals.unreadable}, {"excluded", totals.excluded}, {"nonfile", totals.nonfile}, {"pending", totals.pending}};
+    return {{"paths", totals.paths},     {"inodes", totals.inodes},         {"stored", totals.stored},
+            {"damaged", totals.damaged}, {"unreadable", totals.unreadable}, {"excluded", totals.excluded},
+            {"nonfile", totals.nonfile}, {"pending", totals.pending}};
 }
 
 Json json_of(const FindingRow& row) {

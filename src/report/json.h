@@ -29,13 +29,13 @@ Json text_or_null(const std::optional<std::string>& bytes);
 // Adds "path" and "path_hex" (null unless the path is not UTF-8).
 void put_path(Json& object, const std::string& path);
 
-Json json_of(const MediumRow& row);                     // type medium
+Json json_of(const MediumRow& row);  // type medium
 Json json_of(const VolumeRow& row);
-Json json_of(const Totals& totals);                     // the contract's eight counts
+Json json_of(const Totals& totals);  // the contract's eight counts
 Json json_of(const FindingRow& row);
-Json json_of(const EventRow& row);                      // type event
-Json json_of(const FileRow& row);                       // type file
-Json json_of(const std::vector<MissingRow>& missing);   // offset, length, cause
+Json json_of(const EventRow& row);                                           // type event
+Json json_of(const FileRow& row);                                            // type file
+Json json_of(const std::vector<MissingRow>& missing);                        // offset, length, cause
 Json json_of(const Error& error, const std::optional<std::string>& source);  // type error
 
 // Sorted by offset; ranges of one cause that touch or overlap joined.

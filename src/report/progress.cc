@@ -29,10 +29,11 @@ std::string progress_line(const ProgressSnapshot& now) {
 
     const double seconds = static_cast<double>(now.elapsed_us) / 1e6;
     const double bytes_rate = static_cast<double>(now.bytes_done) / seconds;
-    out += fmt::format("  {} files/s  {:.1f} MB/s", with_commas(static_cast<uint64_t>(static_cast<double>(now.files_done) / seconds)),
-                       bytes_rate / 1e6);
+    out += fmt::format("  {} files/s  {:.1f} MB/s",
+                       with_commas(static_cast<uint64_t>(static_cast<double>(now.files_done) / seconds)), bytes_rate / 1e6);
     if (now.bytes_total > now.bytes_done && bytes_rate >= 1)
-        out += "  " + clock_text(static_cast<uint64_t>(static_cast<double>(now.bytes_total - now.bytes_done) / bytes_rate)) + " left";
+        out += "  " + clock_text(static_cast<uint64_t>(static_cast<double>(now.bytes_total - now.bytes_done) / bytes_rate)) +
+               " left";
     return out;
 }
 

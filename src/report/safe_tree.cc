@@ -26,7 +26,9 @@ std::string numbered(std::string_view name, int number) {
 }
 
 // Fails with the errno of the last call.
-Error failed(std::string_view action, const std::string& name) { return errno_error(errno, fmt::format("{} {}", action, to_terminal_text(name))); }
+Error failed(std::string_view action, const std::string& name) {
+    return errno_error(errno, fmt::format("{} {}", action, to_terminal_text(name)));
+}
 
 }  // namespace
 
@@ -50,7 +52,8 @@ Result<std::vector<std::string_view>> safe_parts(std::string_view path) {
 Result<SafeTree> SafeTree::create(Env& env, const std::string& dir) {
     if (::mkdir(dir.c_str(), kFolderMode) != 0 && errno != EEXIST) return failed("make folder", dir);
     TRY_ASSIGN(const auto entries, env.list_dir(dir));
-    if (!entries.empty()) return make_error(ErrorCode::already_exists, dir + " is not empty", "name a folder that is absent or empty");
+    if (!entries.empty())
+        return make_error(ErrorCode::already_exists, dir + " is not empty", "name a folder that is absent or empty");
     TRY_ASSIGN(Fd root, env.open_dir(dir));
     return SafeTree(env, std::move(root));
 }
@@ -109,7 +112,8 @@ Result<SafeTree::NewFile> SafeTree::make_file(const std::string& path) {
 
 Result<void> SafeTree::make_dir(const std::string& path) {
     TRY_ASSIGN(const Place place, walk(path, Missing::make));
-    if (::mkdirat(place.parent->raw(), place.name.c_str(), kFolderMode) != 0 && errno != EEXIST) return failed("make folder", place.name);
+    if (::mkdirat(place.parent->raw(), place.name.c_str(), kFolderMode) != 0 && errno != EEXIST)
+        return failed("make folder", place.name);
     TRY_ASSIGN(const Fd made, env_->open_dir_at(*place.parent, place.name));
     return {};
 }
@@ -139,10 +143,12 @@ Result<void> SafeTree::remove_file(const std::string& path) {
 Result<void> SafeTree::set_times(const std::string& path, const FileTimes& times) {
     TRY_ASSIGN(const Place place, walk(path, Missing::fail));
     const auto one = [](const std::optional<int64_t>& seconds, int ns) {
-        return seconds ? timespec{static_cast<time_t>(*seconds), ns >= 0 && ns < 1'000'000'000 ? ns : 0} : timespec{0, UTIME_OMIT};
+        return seconds ? timespec{static_cast<time_t>(*seconds), ns >= 0 && ns < 1'000'000'000 ? ns : 0}
+                       : timespec{0, UTIME_OMIT};
     };
     const std::array<timespec, 2> both = {one(times.atime, 0), one(times.mtime, times.mtime_ns)};
-    if (::utimensat(place.parent->raw(), place.name.c_str(), both.data(), AT_SYMLINK_NOFOLLOW) != 0) return failed("set the times of", place.name);
+    if (::utimensat(place.parent->raw(), place.name.c_str(), both.data(), AT_SYMLINK_NOFOLLOW) != 0)
+        return failed("set the times of", place.name);
     return {};
 }
 

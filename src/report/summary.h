@@ -10,7 +10,7 @@
 namespace ntt {
 
 struct IngestSummary {
-    std::string source;       // as it was named on the command line
+    std::string source;  // as it was named on the command line
     std::string medium_hash;
     Totals totals;
     uint64_t content_bytes = 0, missing_bytes = 0;
@@ -21,8 +21,8 @@ struct IngestSummary {
     Exit exit = Exit::done;
 };
 
-Json json_of(const IngestSummary& summary);              // type summary
-Json result_json(Exit exit, uint64_t sources);           // type result, the last line of a call
+Json json_of(const IngestSummary& summary);     // type summary
+Json result_json(Exit exit, uint64_t sources);  // type result, the last line of a call
 
 // A few lines: what was found, stored and lost. Without colour codes; safe for a terminal.
 std::string closing_table(const IngestSummary& summary);

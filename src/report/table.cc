@@ -21,9 +21,9 @@ constexpr std::array kZeroWidth = {CodeRange{0x300, 0x36F},   CodeRange{0x483, 0
                                    CodeRange{0x610, 0x61A},   CodeRange{0x64B, 0x65F},   CodeRange{0x200B, 0x200F},
                                    CodeRange{0x202A, 0x202E}, CodeRange{0x20D0, 0x20FF}, CodeRange{0xFE00, 0xFE0F},
                                    CodeRange{0xFE20, 0xFE2F}, CodeRange{0xFEFF, 0xFEFF}};
-constexpr std::array kWide = {CodeRange{0x1100, 0x115F},   CodeRange{0x2E80, 0x303E},   CodeRange{0x3041, 0xA4CF},
-                              CodeRange{0xAC00, 0xD7A3},   CodeRange{0xF900, 0xFAFF},   CodeRange{0xFE30, 0xFE6F},
-                              CodeRange{0xFF00, 0xFF60},   CodeRange{0xFFE0, 0xFFE6},   CodeRange{0x1F300, 0x1F64F},
+constexpr std::array kWide = {CodeRange{0x1100, 0x115F},   CodeRange{0x2E80, 0x303E},  CodeRange{0x3041, 0xA4CF},
+                              CodeRange{0xAC00, 0xD7A3},   CodeRange{0xF900, 0xFAFF},  CodeRange{0xFE30, 0xFE6F},
+                              CodeRange{0xFF00, 0xFF60},   CodeRange{0xFFE0, 0xFFE6},  CodeRange{0x1F300, 0x1F64F},
                               CodeRange{0x1F900, 0x1F9FF}, CodeRange{0x20000, 0x3FFFD}};
 
 template <size_t kSize>
@@ -53,7 +53,8 @@ size_t display_width(std::string_view text) {
         const auto lead = static_cast<unsigned char>(text[i]);
         const size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
         char32_t code = length == 1 ? lead : lead & (0xFFu >> (length + 1));
-        for (size_t k = 1; k < length && i + k < text.size(); ++k) code = (code << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3Fu);
+        for (size_t k = 1; k < length && i + k < text.size(); ++k)
+            code = (code << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3Fu);
         width += width_of(code);
         i += length;
     }
@@ -80,7 +81,8 @@ std::string human_time(const std::optional<int64_t>& seconds_utc) {
     const std::time_t seconds = static_cast<std::time_t>(*seconds_utc);
     std::tm utc{};
     if (gmtime_r(&seconds, &utc) == nullptr) return fmt::format("@{}", *seconds_utc);  // a year beyond int
-    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}", int64_t{utc.tm_year} + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min);
+    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}", int64_t{utc.tm_year} + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+                       utc.tm_min);
 }
 
 std::string painted(Status status, Colour colour) {
@@ -101,16 +103,17 @@ std::string Table::text() const {
         for (const auto& row : rows_) width = std::max(width, display_width(row[c]));
         widths.push_back(width);
     }
-    std::string out;
-    const auto put = [&](size_t c, const std::string& cell) {
-        const std::string padding(widths[c] - display_width(cell), ' ');
-        const bool last = c + 1 == columns_.size();
-        out += columns_[c].align == Align::right ? padding + cell : last ? cell : cell + padding;
-        out += last ? "\n" : "  ";
+    const auto line = [&](const auto& cell_of) {
+        std::string out;
+        for (size_t c = 0; c < columns_.size(); ++c) {
+            const std::string& cell = cell_of(c);
+            const std::string padding(widths[c] - display_width(cell), ' ');
+            out += (c == 0 ? "" : "  ") + (columns_[c].align == Align::right ? padding + cell : cell + padding);
+        }
+        return out.substr(0, out.find_last_not_of(' ') + 1) + "\n";
     };
-    for (size_t c = 0; c < columns_.size(); ++c) put(c, columns_[c].title);
-    for (const auto& row : rows_)
-        for (size_t c = 0; c < columns_.size(); ++c) put(c, row[c]);
+    std::string out = line([&](size_t c) -> const std::string& { return columns_[c].title; });
+    for (const auto& row : rows_) out += line([&](size_t c) -> const std::string& { return row[c]; });
     return out;
 }
 

@@ -25,7 +25,7 @@ enum class Colour { off, on };
 std::string painted(Status status, Colour colour);
 
 // Rows of cells under a headline, columns as wide as needed, two spaces between. Every cell goes through
-// to_terminal_text, so that no name can move the cursor or break a line. The last column is never padded.
+// to_terminal_text, so that no name can move the cursor or break a line. No line ends in spaces.
 class Table {
 public:
     enum class Align : uint8_t { left, right };

@@ -57,9 +57,10 @@ TEST(Cli, an_error_with_json_is_one_object_on_stdout_with_null_for_what_is_absen
 TEST(Cli, every_reading_command_says_that_there_is_no_catalog_and_makes_nothing) {
     const TempDir dir;
     Shell shell;
-    const std::vector<std::vector<std::string>> calls = {{"media"},          {"show", "m"},      {"files", "m"},          {"why", "m", "p"},
-                                                         {"find", "n"},      {"events"},         {"cat", "m", "p"},       {"export", "m", dir / "out"},
-                                                         {"verify"},         {"requeue", "m"},   {"events", "m"}};
+    const std::vector<std::vector<std::string>> calls = {
+        {"media"},     {"show", "m"},    {"files", "m"},    {"why", "m", "p"},
+        {"find", "n"}, {"events"},       {"cat", "m", "p"}, {"export", "m", dir / "out"},
+        {"verify"},    {"requeue", "m"}, {"events", "m"}};
     for (std::vector<std::string> call : calls) {
         call.insert(call.end(), {"--home", dir / "home"});
         const Ran ran = shell.run(call);
@@ -89,7 +90,8 @@ protected:
 
 TEST_F(Writing, a_reader_that_goes_away_ends_a_listing_without_a_word) {
     std::vector<FileSpec> files;
-    for (int i = 0; i < 2000; ++i) files.push_back({.path = "a file with a long name " + std::to_string(i), .ino = i + 1, .copied = false});
+    for (int i = 0; i < 2000; ++i)
+        files.push_back({.path = "a file with a long name " + std::to_string(i), .ino = i + 1, .copied = false});
     add_medium(files);
     std::signal(SIGPIPE, SIG_IGN);
     int ends[2];

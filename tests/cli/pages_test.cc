@@ -31,8 +31,9 @@ TEST_P(EveryPage, help_is_for_free_and_lists_the_exit_codes_and_common_options) 
     const Ran ran = shell.run({std::string(GetParam().name), "--help"});
     EXPECT_EQ(ran.exit, 0);
     EXPECT_EQ(ran.err, "");
-    for (const char* part : {"Usage: ntt ", "Examples:", "Exit codes:", "\n  0 ", "\n  2 ", "\n  75 ", "\n  130 ", "--home DIR", "--catalog URL",
-                             "--store DIR", "--config FILE", "--json", "--log-file FILE", "--log-level LEVEL", "--no-progress", "--version", "--help"})
+    for (const char* part : {"Usage: ntt ", "Examples:", "Exit codes:", "\n  0 ", "\n  2 ", "\n  75 ", "\n  130 ", "--home DIR",
+                             "--catalog URL", "--store DIR", "--config FILE", "--json", "--log-file FILE", "--log-level LEVEL",
+                             "--no-progress", "--version", "--help"})
         EXPECT_THAT(ran.out, HasSubstr(part));
 }
 
@@ -55,10 +56,11 @@ TEST_P(EveryPage, the_manual_page_is_clean_roff_with_every_word_of_the_options) 
     NTT_NEED_TOOL("groff");
     const TempDir dir;
     write_file(dir / "page.1", cli::man_page(*command()));
-    const CommandResult result = sh("groff -man -Tascii -ww page.1", dir.path().string());
+    const CommandResult result = sh("groff -man -Tascii -P-cbou -ww page.1", dir.path().string());
     EXPECT_EQ(result.exit, 0);
     EXPECT_EQ(result.err, "");
-    for (const char* part : {"NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS"}) EXPECT_THAT(result.out, HasSubstr(part));
+    for (const char* part : {"NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS"})
+        EXPECT_THAT(result.out, HasSubstr(part));
     const std::string name = "ntt-" + std::string(GetParam().name);
     EXPECT_THAT(result.out, HasSubstr(name + "(1)"));
 }
@@ -99,7 +101,8 @@ TEST(Pages, bash_takes_the_completion_and_offers_verbs_and_options) {
     write_file(dir / "ntt.bash", shell.run({"help", "--bash-completion"}).out);
     must("bash -n ntt.bash", dir.path().string());
     const auto offered = [&](const std::string& words, int at) {
-        return must("bash -c 'source ./ntt.bash; COMP_WORDS=(" + words + "); COMP_CWORD=" + std::to_string(at) + "; _ntt; echo ${COMPREPLY[@]}'",
+        return must("bash -c 'source ./ntt.bash; COMP_WORDS=(" + words + "); COMP_CWORD=" + std::to_string(at) +
+                        "; _ntt; echo ${COMPREPLY[@]}'",
                     dir.path().string());
     };
     EXPECT_EQ(offered("ntt ver", 1), "verify\n");

@@ -19,8 +19,15 @@ protected:
         add_medium({
             {.path = "DOS", .ino = 1, .fs_type = 'd'},
             {.path = "DOS/GOOD.TXT", .ino = 2, .content = "all of it"},
-            {.path = "DOS/ALICIA.XLS", .ino = 3455, .content = salvaged_, .missing = {missing(512, 512, 430'592, Cause::BEYOND_EOF), missing(1024, 100, 431'104, Cause::BEYOND_EOF)}},
-            {.path = "LOST.DOC", .ino = 4, .content = std::string(600, '\0'), .missing = {missing(0, 600, 1024, Cause::NOT_TRIED)}, .salvaged = false},
+            {.path = "DOS/ALICIA.XLS",
+             .ino = 3455,
+             .content = salvaged_,
+             .missing = {missing(512, 512, 430'592, Cause::BEYOND_EOF), missing(1024, 100, 431'104, Cause::BEYOND_EOF)}},
+            {.path = "LOST.DOC",
+             .ino = 4,
+             .content = std::string(600, '\0'),
+             .missing = {missing(0, 600, 1024, Cause::NOT_TRIED)},
+             .salvaged = false},
             {.path = "TODO.DOC", .ino = 5, .content = "later", .copied = false},
             {.path = "pagefile.sys", .ino = 6, .content = "swap", .exclude_reason = "pattern *.sys"},
             {.path = std::string("NI\xA5O\n.DOC"), .ino = 7, .content = "raw name", .mtime = std::nullopt},
@@ -44,8 +51,8 @@ TEST_F(Reading, media_json_has_every_column_of_medium_and_null_for_what_is_absen
     EXPECT_EQ(medium["medium_human"], "Alicia's disk");
     EXPECT_EQ(medium["health"], "corrupt");
     EXPECT_EQ(medium["size_bytes"], 430'592);
-    for (const char* key : {"kind", "image_path", "map_path", "hash_method", "rescued_bytes", "message", "added_at", "enum_done", "copy_done",
-                            "problems", "diagnostics"})
+    for (const char* key : {"kind", "image_path", "map_path", "hash_method", "rescued_bytes", "message", "added_at", "enum_done",
+                            "copy_done", "problems", "diagnostics"})
         EXPECT_TRUE(medium.contains(key)) << key;
     EXPECT_TRUE(medium["copy_done"].is_null());
 }
@@ -61,10 +68,13 @@ TEST_F(Reading, show_adds_volumes_totals_problems_and_findings) {
     {
         const auto open = catalog();
         ASSERT_OK_ASSIGN(const MediumKey key, open->medium_key(kHash));
-        ASSERT_OK(open->add_finding(key, {"suspect_name", "a control character\x1B[2J in a name", R"({"entry":7})", 1, 7}, "2025-01-01T00:00:00.000000Z"));
+        ASSERT_OK(open->add_finding(key, {"suspect_name", "a control character\x1B[2J in a name", R"({"entry":7})", 1, 7},
+                                    "2025-01-01T00:00:00.000000Z"));
     }
     const Json medium = only({"show", "f958", "--json"});
-    EXPECT_EQ(medium["totals"], Json::parse(R"({"paths":7,"inodes":7,"stored":2,"damaged":1,"unreadable":1,"excluded":1,"nonfile":1,"pending":1})"));
+    EXPECT_EQ(
+        medium["totals"],
+        Json::parse(R"({"paths":7,"inodes":7,"stored":2,"damaged":1,"unreadable":1,"excluded":1,"nonfile":1,"pending":1})"));
     ASSERT_EQ(medium["volumes"].size(), 1u);
     EXPECT_EQ(medium["volumes"][0]["view"], "fat12");
     EXPECT_EQ(medium["findings"][0]["code"], "suspect_name");
@@ -82,7 +92,8 @@ TEST_F(Reading, show_adds_volumes_totals_problems_and_findings) {
 TEST_F(Reading, files_json_is_the_contracts_object_key_by_key) {
     const auto lines = ntt({"files", kHash, "--json", "--cause", "BEYOND_EOF"}).lines();
     ASSERT_EQ(lines.size(), 1u);
-    Json expected = Json::parse(R"({"type":"file","volume":1,"ino":3455,"stream":null,"kind":"f","path":"DOS/ALICIA.XLS","path_hex":null,
+    Json expected =
+        Json::parse(R"({"type":"file","volume":1,"ino":3455,"stream":null,"kind":"f","path":"DOS/ALICIA.XLS","path_hex":null,
         "size":1124,"mtime":894000000,"status":"damaged","blobid":null,"cause":"BEYOND_EOF","missing_bytes":612,
         "missing":[{"offset":512,"length":612,"cause":"BEYOND_EOF"}]})");
     expected["medium_hash"] = kHash;
@@ -164,14 +175,16 @@ TEST_F(Reading, why_gives_cause_evidence_ranges_with_sectors_and_events) {
 
     const Ran text = ntt({"why", kHash, "3455"});
     EXPECT_EQ(text.exit, 0);
-    for (const char* part : {"DOS/ALICIA.XLS", "BEYOND_EOF: the image ends before", "612 bytes in", "841", "limit 841 sectors", "map line 7: 0x400 0x200 -",
-                             "/images/f95834a4b718f54edc7b549ca854aef8.img.map", "DIAGNOSTIC_SKIP:BEYOND_EOF", "ntt cat --damaged", "skipped"})
+    for (const char* part : {"DOS/ALICIA.XLS", "BEYOND_EOF: the image ends before", "612 bytes in", "841", "limit 841 sectors",
+                             "map line 7: 0x400 0x200 -", "/images/f95834a4b718f54edc7b549ca854aef8.img.map",
+                             "DIAGNOSTIC_SKIP:BEYOND_EOF", "ntt cat --damaged", "skipped"})
         EXPECT_THAT(text.out, HasSubstr(part));
 }
 
 TEST_F(Reading, why_names_the_ddrescue_call_that_may_help) {
     const Ran text = ntt({"why", kHash, "LOST.DOC"});
-    EXPECT_THAT(text.out, HasSubstr("ddrescue --input-position=1024 --size=1024 DEVICE /images/f95834a4b718f54edc7b549ca854aef8.img"));
+    EXPECT_THAT(text.out,
+                HasSubstr("ddrescue --input-position=1024 --size=1024 DEVICE /images/f95834a4b718f54edc7b549ca854aef8.img"));
 }
 
 TEST_F(Reading, why_takes_raw_bytes_as_a_path_and_says_when_there_is_none) {
@@ -224,7 +237,8 @@ TEST_F(Reading, cat_of_a_content_that_the_store_lost_or_flipped_is_damage_of_the
 }
 
 TEST_F(Reading, a_name_that_stands_twice_is_shown_twice_and_cat_asks_which) {
-    add_medium({{.path = "ASC.WP", .ino = 10, .content = "one"}, {.path = "ASC.WP", .ino = 11, .content = "two"}}, std::string(32, 'c'), "doubled");
+    add_medium({{.path = "ASC.WP", .ino = 10, .content = "one"}, {.path = "ASC.WP", .ino = 11, .content = "two"}},
+               std::string(32, 'c'), "doubled");
     EXPECT_EQ(ntt({"why", "doubled", "ASC.WP", "--json"}).lines().size(), 2u);
     const Ran ran = ntt({"cat", "doubled", "ASC.WP"});
     EXPECT_EQ(ran.exit, 1);
@@ -233,12 +247,15 @@ TEST_F(Reading, a_name_that_stands_twice_is_shown_twice_and_cat_asks_which) {
 }
 
 TEST_F(Reading, a_file_that_is_called_by_digits_goes_before_the_inode_of_that_number) {
-    add_medium({{.path = "11", .ino = 10, .content = "by name"}, {.path = "B", .ino = 11, .content = "by number"}}, std::string(32, 'd'), "digits");
+    add_medium({{.path = "11", .ino = 10, .content = "by name"}, {.path = "B", .ino = 11, .content = "by number"}},
+               std::string(32, 'd'), "digits");
     EXPECT_EQ(ntt({"cat", "digits", "11"}).out, "by name");
 }
 
 TEST_F(Reading, with_several_volumes_paths_begin_with_the_volume) {
-    add_medium({{.path = "A", .ino = 12, .content = "first"}, {.path = "A", .ino = 12, .content = "second", .volume = 2}, {.path = "p2/B", .ino = 13, .content = "b"}},
+    add_medium({{.path = "A", .ino = 12, .content = "first"},
+                {.path = "A", .ino = 12, .content = "second", .volume = 2},
+                {.path = "p2/B", .ino = 13, .content = "b"}},
                std::string(32, 'e'), "two");
     EXPECT_EQ(ntt({"cat", "two", "p1/A"}).out, "first");
     EXPECT_EQ(ntt({"cat", "two", "p2/A"}).out, "second");
@@ -265,8 +282,8 @@ TEST_F(Reading, events_lists_the_columns_of_the_table_for_one_medium_or_all) {
         ASSERT_OK(open->add_events(events));
     }
     const Json event = only({"events", kHash, "--json"});
-    for (const char* key : {"type", "id", "medium_hash", "volume", "ino", "retry_count", "checks", "action", "cause", "evidence", "exception_type",
-                            "exception_msg", "worker_id", "timestamp"})
+    for (const char* key : {"type", "id", "medium_hash", "volume", "ino", "retry_count", "checks", "action", "cause", "evidence",
+                            "exception_type", "exception_msg", "worker_id", "timestamp"})
         EXPECT_TRUE(event.contains(key)) << key;
     EXPECT_TRUE(event["ino"].is_null());
     EXPECT_EQ(ntt({"events", "--json"}).lines().size(), 2u);

@@ -74,10 +74,13 @@ TEST(Report, the_summary_is_the_contracts_object_in_its_order) {
     summary.medium_hash = "f95834a4b718f54edc7b549ca854aef8";
     summary.totals.inodes = summary.totals.stored = 2;
     summary.health = "ok";
-    EXPECT_EQ(to_line(json_of(summary)),
-              "{\"type\":\"summary\",\"source\":\"a\xEF\xBF\xBD.img\",\"medium_hash\":\"f95834a4b718f54edc7b549ca854aef8\",\"totals\":{\"paths\":0,"
-              "\"inodes\":2,\"stored\":2,\"damaged\":0,\"unreadable\":0,\"excluded\":0,\"nonfile\":0,\"pending\":0},\"bytes\":{\"content\":0,"
-              "\"missing\":0,\"unique_new\":0},\"blobs\":{\"new\":0,\"deduplicated\":0},\"volumes\":0,\"health\":\"ok\",\"exit\":0}\n");
+    EXPECT_EQ(
+        to_line(json_of(summary)),
+        "{\"type\":\"summary\",\"source\":\"a\xEF\xBF\xBD.img\",\"medium_hash\":\"f95834a4b718f54edc7b549ca854aef8\",\"totals\":{"
+        "\"paths\":0,"
+        "\"inodes\":2,\"stored\":2,\"damaged\":0,\"unreadable\":0,\"excluded\":0,\"nonfile\":0,\"pending\":0},\"bytes\":{"
+        "\"content\":0,"
+        "\"missing\":0,\"unique_new\":0},\"blobs\":{\"new\":0,\"deduplicated\":0},\"volumes\":0,\"health\":\"ok\",\"exit\":0}\n");
     EXPECT_EQ(to_line(result_json(Exit::damaged, 2)), "{\"type\":\"result\",\"exit\":3,\"sources\":2}\n");
     EXPECT_THAT(closing_table(summary), HasSubstr("stored"));
     EXPECT_TRUE(is_utf8(closing_table(summary)));
@@ -97,15 +100,16 @@ TEST(Report, json_columns_that_are_no_json_are_shown_as_text) {
 }
 
 TEST(Report, ranges_of_one_cause_that_touch_are_one) {
-    const auto ranges = merged({missing(8, 4, 8, Cause::BAD_SECTOR), missing(0, 4, 0, Cause::BAD_SECTOR), missing(4, 4, 4, Cause::BAD_SECTOR),
-                                missing(12, 4, 12, Cause::NOT_TRIED)});
+    const auto ranges = merged({missing(8, 4, 8, Cause::BAD_SECTOR), missing(0, 4, 0, Cause::BAD_SECTOR),
+                                missing(4, 4, 4, Cause::BAD_SECTOR), missing(12, 4, 12, Cause::NOT_TRIED)});
     ASSERT_EQ(ranges.size(), 2u);
     EXPECT_EQ(ranges[0].file_offset, 0u);
     EXPECT_EQ(ranges[0].length, 12u);
 }
 
 TEST(Report, the_range_to_reimage_is_in_whole_sectors_and_only_of_what_imaging_may_give) {
-    EXPECT_EQ(range_to_reimage({missing(0, 10, 700, Cause::NOT_TRIED), missing(10, 10, 2000, Cause::NOT_SCRAPED), missing(20, 9, 90'000, Cause::BAD_SECTOR)}),
+    EXPECT_EQ(range_to_reimage({missing(0, 10, 700, Cause::NOT_TRIED), missing(10, 10, 2000, Cause::NOT_SCRAPED),
+                                missing(20, 9, 90'000, Cause::BAD_SECTOR)}),
               (ByteRange{512, 1536}));
     EXPECT_EQ(range_to_reimage({missing(0, 10, 700, Cause::BAD_SECTOR)}), std::nullopt);
     EXPECT_EQ(range_to_reimage({missing(0, 10, UINT64_MAX - 3, Cause::NOT_TRIED)}), std::nullopt);

@@ -10,9 +10,9 @@
 namespace ntt::test {
 namespace {
 
-using ::testing::HasSubstr;
 using cli::CommonOptions;
 using cli::Settings;
+using ::testing::HasSubstr;
 
 class SettingsTest : public ::testing::Test {
 protected:
@@ -76,8 +76,10 @@ TEST_F(SettingsTest, each_source_gives_way_to_the_one_above_it) {
 }
 
 TEST_F(SettingsTest, every_key_of_the_file_arrives) {
-    config("fat_codepage = 'cp437'\nfat_timezone = 'Europe/Madrid'\ncheckpoint_retry = 3\nmax_retries = 7\nstartup_error_limit = 2\njobs = 4\n"
-           "[store]\nfanout_levels = 2\n");
+    config(
+        "fat_codepage = 'cp437'\nfat_timezone = 'Europe/Madrid'\ncheckpoint_retry = 3\nmax_retries = 7\nstartup_error_limit = "
+        "2\njobs = 4\n"
+        "[store]\nfanout_levels = 2\n");
     ASSERT_OK_ASSIGN(const Settings settings, load());
     EXPECT_EQ(settings.fat_codepage, "cp437");
     EXPECT_EQ(settings.fat_timezone, "Europe/Madrid");

@@ -108,7 +108,8 @@ TEST_F(Verify, a_stray_file_is_left_alone_for_an_hour_unless_strict) {
     EXPECT_EQ(run(5, {"--strict"}), counts("stray", 5));
     shell.clock.now_us += kHour_us + 60'000'000;
     EXPECT_EQ(run(5), counts("stray", 5));
-    EXPECT_EQ(problems[0]["path"], "by-hash/" + blake3_of(as_bytes(stray)).hex().substr(0, 2) + "/" + blake3_of(as_bytes(stray)).hex());
+    EXPECT_EQ(problems[0]["path"],
+              "by-hash/" + blake3_of(as_bytes(stray)).hex().substr(0, 2) + "/" + blake3_of(as_bytes(stray)).hex());
     EXPECT_TRUE(fs::exists(blob_path(stray)));
 }
 
@@ -120,7 +121,8 @@ TEST_F(Verify, a_file_that_the_store_never_wrote_is_stray) {
 
 TEST_F(Verify, many_blobs_go_through_the_queue) {
     std::vector<FileSpec> files;
-    for (int i = 0; i < 3000; ++i) files.push_back({.path = std::to_string(i), .ino = i + 1, .content = "content " + std::to_string(i)});
+    for (int i = 0; i < 3000; ++i)
+        files.push_back({.path = std::to_string(i), .ino = i + 1, .content = "content " + std::to_string(i)});
     std::string store_id;
     const auto open = catalog();
     ASSERT_OK_ASSIGN(const auto store, Store::open(Env::host(), home()));

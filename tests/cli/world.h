@@ -43,16 +43,16 @@ public:
 struct FileSpec {
     std::string path;
     int64_t ino = 0;
-    std::string content = {};           // salvaged, with zeros for what is missing, when there are missing ranges
+    std::string content = {};  // salvaged, with zeros for what is missing, when there are missing ranges
     std::vector<MissingRow> missing = {};
     char fs_type = 'f';
     int volume = 1;
     std::optional<int64_t> mtime = 894'000'000;
-    std::string target = {};            // of a symlink
+    std::string target = {};  // of a symlink
     uint64_t nlink = 1;
     std::optional<std::string> exclude_reason = {};
-    bool salvaged = true;               // false with missing ranges: unreadable
-    bool copied = true;                 // false: pending
+    bool salvaged = true;  // false with missing ranges: unreadable
+    bool copied = true;    // false: pending
 };
 
 class World : public ::testing::Test {
@@ -61,7 +61,8 @@ protected:
 
     World();
     // Adds a medium with these files, copies what is to be copied into the store.
-    void add_medium(const std::vector<FileSpec>& files, const std::string& hash = kHash, const std::string& label = "Alicia's disk");
+    void add_medium(const std::vector<FileSpec>& files, const std::string& hash = kHash,
+                    const std::string& label = "Alicia's disk");
 
     // With --home.
     Ran ntt(std::vector<std::string> args);

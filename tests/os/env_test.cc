@@ -248,6 +248,7 @@ TEST_F(EnvTest, TheLockOfAKilledProcessIsFree) {
         if (::write(pipe_ends[1], &word, 1) != 1) ::_exit(1);
         for (;;) ::pause();
     }
+    ::close(pipe_ends[1]);
     char word = 0;
     ASSERT_EQ(::read(pipe_ends[0], &word, 1), 1);
     EXPECT_EQ(word, 'y');
@@ -258,7 +259,6 @@ TEST_F(EnvTest, TheLockOfAKilledProcessIsFree) {
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
     EXPECT_TRUE(env_.try_lock(path).ok());
     ::close(pipe_ends[0]);
-    ::close(pipe_ends[1]);
 }
 
 // Children take the lock, remove its file while they hold it, and let go: never may two be inside at once.

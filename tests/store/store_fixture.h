@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct Terrain {
     std::vector<std::pair<Op, int>> refused;
     int fanout_levels = 1;
 };
+
+inline void PrintTo(const Terrain& terrain, std::ostream* out) { *out << terrain.name; }
 
 inline std::vector<Terrain> terrains() {
     const std::vector<Terrain> all = {

@@ -93,10 +93,10 @@ TEST_P(StoreProcesses, WhatAKilledProcessLeftIsSweptButNotWhatALivingOneHolds) {
         if (!blob.ok() || ::write(pipe_ends[1], "x", 1) != 1) return false;
         for (;;) ::pause();
     });
+    ::close(pipe_ends[1]);
     char ready = 0;
     ASSERT_EQ(::read(pipe_ends[0], &ready, 1), 1);
     ::close(pipe_ends[0]);
-    ::close(pipe_ends[1]);
 
     FaultEnv env(grave_.path().string());
     ASSERT_OK_ASSIGN(auto store, open(env));
@@ -121,25 +121,35 @@ TEST_P(StoreProcesses, WhatAKilledProcessLeftIsSweptButNotWhatALivingOneHolds) {
 
 TEST_P(StoreProcesses, AProcessThatIsKilledAnywhereLeavesNoFalseName) {
     for (uint32_t round = 0; round < 12; ++round) {
+        int pipe_ends[2] = {};
+        ASSERT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
         const pid_t child = in_child([&] {
             FaultEnv env(grave_.path().string());
             const auto store = open(env);
             if (!store.ok()) return false;
-            for (uint32_t i = 0;; ++i)
+            for (uint32_t i = 0;; ++i) {
                 if (!put(**store, some_contents(round * 10'000 + i * 10, 10)).ok()) return false;
+                if (i == 0 && ::write(pipe_ends[1], "x", 1) != 1) return false;
+            }
         });
-        ::usleep(3000 + round * 2500);
+        ::close(pipe_ends[1]);
+        char ready = 0;
+        if (round % 2 == 1) {  // else it may be killed while it opens the store
+            ASSERT_EQ(::read(pipe_ends[0], &ready, 1), 1);
+        }
+        ::usleep(round * 1500);
         ASSERT_EQ(::kill(child, SIGKILL), 0);
+        ::close(pipe_ends[0]);
         EXPECT_TRUE(WIFSIGNALED(wait_for(child)));
         expect_sound(dir_);
     }
     FaultEnv last(grave_.path().string());
     ASSERT_OK(open(last));
     EXPECT_TRUE(files_below(dir_, "tmp").empty());
-    EXPECT_FALSE(files_below(dir_, "by-hash").empty()) << "no child got anything done";
+    EXPECT_GE(files_below(dir_, "by-hash").size(), 60u);
 }
 
-// ntfs-3g has no O_TMPFILE but hard links; its exFAT-like cousins have neither.
+// A real filesystem without O_TMPFILE; ntfs-3g has hard links.
 TEST(StoreOnFuse, NtfsThroughFuseHoldsAStore) {
     NTT_NEED_TOOL("mkntfs");
     NTT_NEED_TOOL("ntfs-3g");

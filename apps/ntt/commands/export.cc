@@ -17,13 +17,17 @@ const Page kPage = {
     "export",
     "write the files of a medium into a folder",
     "MEDIUM DIR",
-    "Makes the folders, files, symlinks and hard links of a medium below DIR, which must be absent or empty, with their times. Whole "
-    "files only: what is damaged stays out, unless --damaged puts its salvaged part, with zeros for what is missing, under DIR/damaged "
+    "Makes the folders, files, symlinks and hard links of a medium below DIR, which must be absent or empty, with their times. "
+    "Whole "
+    "files only: what is damaged stays out, unless --damaged puts its salvaged part, with zeros for what is missing, under "
+    "DIR/damaged "
     "beside a list LIST.tsv of paths, causes and missing ranges (offset+length). Where more than one volume has entries, each "
     "is a folder p<N>.\n\n"
     "Nothing is ever written outside of DIR, whatever the names on the medium are. A name that stands twice gets ~2, ~3 … behind "
-    "it; a name that cannot be made is left out. Both are reported on standard error, or in --json as objects of the types renamed and left_out.",
-    {{"ntt export f95834a4 /tmp/disk", "the whole files"}, {"ntt export --damaged f95834a4 /tmp/disk", "and what was salvaged of the others"}},
+    "it; a name that cannot be made is left out. Both are reported on standard error, or in --json as objects of the types "
+    "renamed and left_out.",
+    {{"ntt export f95834a4 /tmp/disk", "the whole files"},
+     {"ntt export --damaged f95834a4 /tmp/disk", "and what was salvaged of the others"}},
     {{Exit::done, "every file was written; excluded ones and devices may have been left out"},
      {Exit::failed, "DIR is not empty, or a name could not be made, or the disk is full"},
      {Exit::damaged, "some files are damaged or unreadable"},
@@ -41,8 +45,10 @@ std::string tsv_field(std::string_view bytes) {
     std::string out;
     for (const char c : bytes) {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7F || c == '\\') out += fmt::format("\\x{:02x}", byte);
-        else out += c;
+        if (byte < 0x20 || byte == 0x7F || c == '\\')
+            out += fmt::format("\\x{:02x}", byte);
+        else
+            out += c;
     }
     return out;
 }
@@ -63,7 +69,9 @@ public:
     Result<void> run() {
         const Progress progress(session_.progress_terminal(), counters_);
         TRY(each_row([&](const FileRow& row) { return row.inode.fs_type == 'd' ? folder(row) : Result<void>(); }));
-        TRY(each_row([&](const FileRow& row) { return row.inode.fs_type == 'd' || row.inode.fs_type == 'l' ? Result<void>() : file(row); }));
+        TRY(each_row([&](const FileRow& row) {
+            return row.inode.fs_type == 'd' || row.inode.fs_type == 'l' ? Result<void>() : file(row);
+        }));
         TRY(each_row([&](const FileRow& row) { return row.inode.fs_type == 'l' ? symlink(row) : Result<void>(); }));
         for (auto it = folders_.rbegin(); it != folders_.rend(); ++it) TRY(tree_.set_times(it->first, it->second));
         return {};
@@ -74,8 +82,8 @@ public:
         return {{"type", "export"}, {"files", files_}, {"bytes", bytes_}, {"damaged", damaged_files_}, {"left_out", left_out_}};
     }
     std::string summary_text() const {
-        return fmt::format("{} files, {}; {} damaged, {} left out\n", with_commas(files_), human_size(bytes_), with_commas(damaged_files_),
-                           with_commas(left_out_));
+        return fmt::format("{} files, {}; {} damaged, {} left out\n", with_commas(files_), human_size(bytes_),
+                           with_commas(damaged_files_), with_commas(left_out_));
     }
 
 private:
@@ -111,14 +119,16 @@ private:
         if (inode.fs_type != 'f') return leave_out(row, "neither a file nor a folder nor a symlink", Exit::done);
         if (inode.blobid) return content(row, {BlobKind::whole, *inode.blobid}, place_of(row));
         const std::string status(to_string(inode.counted_as()));
-        if (inode.counted_as() == Status::pending) return leave_out(row, "pending: not copied into the store yet", Exit::work_left);
+        if (inode.counted_as() == Status::pending)
+            return leave_out(row, "pending: not copied into the store yet", Exit::work_left);
         if (inode.counted_as() == Status::excluded) return leave_out(row, status, Exit::done);
         ++damaged_files_;
         if (damaged_ == Damaged::left_out) return leave_out(row, status + ": --damaged takes what there is", Exit::damaged);
         TRY(begin_list());
         std::string written_as;
         if (inode.partial_blobid) {
-            TRY(content(row, {BlobKind::partial, *inode.partial_blobid}, fmt::format("{}/{}", kDamagedDir, medium_.shown_path(row)), &written_as));
+            TRY(content(row, {BlobKind::partial, *inode.partial_blobid},
+                        fmt::format("{}/{}", kDamagedDir, medium_.shown_path(row)), &written_as));
             exit_ = worst(exit_, Exit::damaged);
         } else {
             TRY(leave_out(row, status + ": the store has nothing of it", Exit::damaged));
@@ -201,11 +211,14 @@ private:
         return error;
     }
 
-    Result<void> renamed(const FileRow& row, const std::string& stands_at) { return tell("renamed", row, "written_as", stands_at); }
+    Result<void> renamed(const FileRow& row, const std::string& stands_at) {
+        return tell("renamed", row, "written_as", stands_at);
+    }
 
     Result<void> tell(std::string_view type, const FileRow& row, const char* key, const std::string& text) {
         if (!session_.json()) {
-            session_.say(fmt::format("{} {}: {}", type == "renamed" ? "renamed" : "left out", to_terminal_text(medium_.shown_path(row)), to_terminal_text(text)));
+            session_.say(fmt::format("{} {}: {}", type == "renamed" ? "renamed" : "left out",
+                                     to_terminal_text(medium_.shown_path(row)), to_terminal_text(text)));
             return {};
         }
         Json object = {{"type", type}, {"medium_hash", row.medium_hash}, {"volume", row.inode.volume}, {"ino", row.inode.ino}};
@@ -225,7 +238,8 @@ private:
 
     Result<void> add_to_list(const FileRow& row, const std::string& written_as) {
         std::string ranges;
-        for (const MissingRow& range : joined(row.missing)) ranges += fmt::format("{}{}+{}", ranges.empty() ? "" : ",", range.file_offset, range.length);
+        for (const MissingRow& range : joined(row.missing))
+            ranges += fmt::format("{}{}+{}", ranges.empty() ? "" : ",", range.file_offset, range.length);
         return append_to_list(fmt::format("{}\t{}\t{}\t{}\n", tsv_field(medium_.shown_path(row)),
                                           row.inode.cause ? to_string(*row.inode.cause) : "", ranges, tsv_field(written_as)));
     }

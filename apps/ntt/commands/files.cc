@@ -12,7 +12,8 @@ const Page kPage = {
     "MEDIUM",
     "Lists every name of a medium with its kind (f file, d directory, l symlink …), status, size and time, in the order of the "
     "directories on the medium. The conditions add up.\n\n"
-    "Where more than one volume of the medium has entries, paths begin with p<N>/, also in --path. In --json the path is that of the "
+    "Where more than one volume of the medium has entries, paths begin with p<N>/, also in --path. In --json the path is that of "
+    "the "
     "volume, which stands beside it; a path that is not UTF-8 has U+FFFD in it, and its bytes are in path_hex.",
     {{"ntt files f95834a4 --status damaged", "what is not whole"},
      {"ntt files f95834a4 --path '*.DOC'", "names by a pattern; * matches / as well"},

@@ -36,8 +36,10 @@ public:
             return Exit::done;
         }
         const auto command = make_command(command_);
-        if (command == nullptr) TRY(session.out().text(man_ ? overview_man_page() : overview_text()));
-        else TRY(session.out().text(man_ ? man_page(*command) : help_text(*command)));
+        if (command == nullptr)
+            TRY(session.out().text(man_ ? overview_man_page() : overview_text()));
+        else
+            TRY(session.out().text(man_ ? man_page(*command) : help_text(*command)));
         return Exit::done;
     }
 

@@ -8,9 +8,11 @@ const Page kPage = {
     "media",
     "list all media",
     "",
-    "Lists every medium of the catalog in the order in which they came in: the first digits of its hash, its label, kind, size, the "
+    "Lists every medium of the catalog in the order in which they came in: the first digits of its hash, its label, kind, size, "
+    "the "
     "health of its image, and how far the work on it is.\n\n"
-    "Health is what the rescue map says of the image: ok (all of it was read), incomplete (90 % or more), corrupt (20 % or more), "
+    "Health is what the rescue map says of the image: ok (all of it was read), incomplete (90 % or more), corrupt (20 % or "
+    "more), "
     "failed (less), unknown.",
     {{"ntt media", "a table of all media"}, {"ntt media --json | jq -r .medium_hash", "all hashes"}},
     {{Exit::done, "listed"}, {Exit::failed, "there is no catalog, or it cannot be read"}},
@@ -35,10 +37,12 @@ public:
         }
         Table table({{"MEDIUM"}, {"KIND"}, {"SIZE", Table::Align::right}, {"HEALTH"}, {"STATE"}, {"LABEL"}});
         for (const MediumRow& row : media)
-            table.add({row.medium_hash.substr(0, 16), row.kind, human_size(row.size_bytes), row.health, std::string(progress_of(row)),
-                       row.medium_human});
-        if (table.empty()) session.say("there are no media yet");
-        else TRY(session.out().text(table.text()));
+            table.add({row.medium_hash.substr(0, 16), row.kind, human_size(row.size_bytes), row.health,
+                       std::string(progress_of(row)), row.medium_human});
+        if (table.empty())
+            session.say("there are no media yet");
+        else
+            TRY(session.out().text(table.text()));
         return Exit::done;
     }
 };

@@ -11,9 +11,11 @@ const Page kPage = {
     "requeue",
     "put files back into the queue",
     "MEDIUM [PATH|INO]",
-    "Takes back what was decided of files, so that the next copy tries them again; their older errors do not count then. Contents in "
+    "Takes back what was decided of files, so that the next copy tries them again; their older errors do not count then. "
+    "Contents in "
     "the store stay there.\n\n"
-    "Without a file or a condition: all damaged and unreadable files of the medium. With conditions: the files that fit all of them.",
+    "Without a file or a condition: all damaged and unreadable files of the medium. With conditions: the files that fit all of "
+    "them.",
     {{"ntt requeue f95834a4", "all that is damaged or unreadable"},
      {"ntt requeue f95834a4 --cause IO_ERROR", "after the disk that holds the image was repaired"},
      {"ntt requeue f95834a4 DOS/FILE.TXT", "one file"}},
@@ -40,8 +42,11 @@ public:
             TRY_ASSIGN(const uint64_t n, catalog->requeue(filter));
             count += n;
         }
-        if (session.json()) TRY(session.out().json({{"type", "requeue"}, {"medium_hash", medium.hash()}, {"inodes", count}}));
-        else TRY(session.out().text(fmt::format("{} back in the queue\n", count == 1 ? "1 inode" : with_commas(count) + " inodes")));
+        if (session.json())
+            TRY(session.out().json({{"type", "requeue"}, {"medium_hash", medium.hash()}, {"inodes", count}}));
+        else
+            TRY(session.out().text(
+                fmt::format("{} back in the queue\n", count == 1 ? "1 inode" : with_commas(count) + " inodes")));
         return Exit::done;
     }
 

@@ -12,7 +12,8 @@ const Page kPage = {
     "show",
     "show one medium: volumes, totals, problems, findings",
     "MEDIUM",
-    "Shows what is known of a medium: where its image and rescue map are, its health, the volumes that were found with their outcome, "
+    "Shows what is known of a medium: where its image and rescue map are, its health, the volumes that were found with their "
+    "outcome, "
     "how many inodes came to which end, the problems of the whole medium and the findings, which are facts about damage.",
     {{"ntt show f95834a4", "the medium whose hash begins so"}, {"ntt show 'Backup 1998' --json | jq .totals", "the counts only"}},
     {{Exit::done, "shown"}, {Exit::failed, "there is no such medium, or several fit"}},
@@ -61,7 +62,9 @@ private:
         line(medium.kind, medium.image_path);
         line("map", medium.map_path.value_or(""));
         line("size", fmt::format("{} ({} bytes)", human_size(medium.size_bytes), with_commas(medium.size_bytes)));
-        line("health", medium.rescued_bytes ? fmt::format("{} ({} bytes rescued)", medium.health, with_commas(*medium.rescued_bytes)) : medium.health);
+        line("health", medium.rescued_bytes
+                           ? fmt::format("{} ({} bytes rescued)", medium.health, with_commas(*medium.rescued_bytes))
+                           : medium.health);
         line("message", medium.message.value_or(""));
         line("added", medium.added_at);
         line("enumerated", medium.enum_done.value_or("no"));
@@ -74,9 +77,16 @@ private:
     }
 
     static std::string volume_table(const std::vector<VolumeRow>& volumes) {
-        Table table({{"VOLUME", Table::Align::right}, {"OFFSET", Table::Align::right}, {"SIZE", Table::Align::right}, {"VIEW"}, {"ROLE"}, {"OUTCOME"}, {"LABEL"}});
+        Table table({{"VOLUME", Table::Align::right},
+                     {"OFFSET", Table::Align::right},
+                     {"SIZE", Table::Align::right},
+                     {"VIEW"},
+                     {"ROLE"},
+                     {"OUTCOME"},
+                     {"LABEL"}});
         for (const VolumeRow& v : volumes)
-            table.add({std::to_string(v.volume), with_commas(v.offset_bytes), human_size(v.size_bytes), v.view, v.role, v.outcome, v.label});
+            table.add({std::to_string(v.volume), with_commas(v.offset_bytes), human_size(v.size_bytes), v.view, v.role, v.outcome,
+                       v.label});
         return table.text();
     }
 
@@ -89,16 +99,16 @@ private:
         table.add({"nonfile", with_commas(t.nonfile)});
         table.add({"pending", with_commas(t.pending)});
         table.add({"all", with_commas(t.inodes)});
-        return table.text() + fmt::format("{} names, {} of content, {} missing\n", with_commas(t.paths), human_size(t.content_bytes),
-                                          human_size(t.missing_bytes));
+        return table.text() + fmt::format("{} names, {} of content, {} missing\n", with_commas(t.paths),
+                                          human_size(t.content_bytes), human_size(t.missing_bytes));
     }
 
     static std::string finding_table(const std::vector<FindingRow>& findings) {
         Table table({{"FINDING"}, {"VOLUME", Table::Align::right}, {"INODE", Table::Align::right}, {"WHAT"}});
         for (const FindingRow& row : findings) {
             if (&row - findings.data() == static_cast<std::ptrdiff_t>(kShownFindings)) break;
-            table.add({row.finding.code, std::to_string(row.finding.volume), row.finding.ino ? std::to_string(*row.finding.ino) : "-",
-                       row.finding.message});
+            table.add({row.finding.code, std::to_string(row.finding.volume),
+                       row.finding.ino ? std::to_string(*row.finding.ino) : "-", row.finding.message});
         }
         const size_t hidden = findings.size() > kShownFindings ? findings.size() - kShownFindings : 0;
         return table.text() + (hidden == 0 ? "" : fmt::format("and {} more: --json shows all\n", with_commas(hidden)));

@@ -3,6 +3,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
@@ -20,28 +21,33 @@ const Page kPage = {
     "verify",
     "check the store against the catalog, byte by byte",
     "",
-    "Reads every content that the catalog knows, computes its hash again and compares it with its name; then looks for files in the "
+    "Reads every content that the catalog knows, computes its hash again and compares it with its name; then looks for files in "
+    "the "
     "store that the catalog does not know, and for files of the catalog whose content has no record.\n\n"
-    "A content can be missing, short (of another size than recorded) or flipped (other bytes than its name says). A flipped one is moved "
-    "to quarantine/, never deleted, and an event is recorded with each file that has it. After ntt requeue of these files the next "
+    "A content can be missing, short (of another size than recorded) or flipped (other bytes than its name says). A flipped one "
+    "is moved "
+    "to quarantine/, never deleted, and an event is recorded with each file that has it. After ntt requeue of these files the "
+    "next "
     "copy puts good bytes in its place.\n\n"
     "Stray files younger than an hour are left alone: another process may be about to record them. --strict counts them too.",
-    {{"ntt verify", "all of the store, on all cores"}, {"ntt verify --json | jq 'select(.type == \"problem\")'", "the problems, for a program"}},
-    {{Exit::done, "all is as it should be"}, {Exit::failed, "there is no store or catalog, or it cannot be read"},
+    {{"ntt verify", "all of the store, on all cores"},
+     {"ntt verify --json | jq 'select(.type == \"problem\")'", "the problems, for a program"}},
+    {{Exit::done, "all is as it should be"},
+     {Exit::failed, "there is no store or catalog, or it cannot be read"},
      {Exit::store_damaged, "something is missing, short, flipped or stray"}},
 };
 
 constexpr int64_t kGrace_us = int64_t{3600} * 1'000'000;
-constexpr size_t kQueueLength = 1024;       // blobs that wait for a thread
-constexpr size_t kMarkGroup = 1000;         // blobs marked in one transaction
-constexpr size_t kMaxRows = 1'000'000;      // rows without a blob that are listed
-constexpr size_t kMaxFilesNamed = 100;      // files that are named for one lost content
+constexpr size_t kQueueLength = 1024;   // blobs that wait for a thread
+constexpr size_t kMarkGroup = 1000;     // blobs marked in one transaction
+constexpr size_t kMaxRows = 1'000'000;  // rows without a blob that are listed
+constexpr size_t kMaxFilesNamed = 100;  // files that are named for one lost content
 
 struct Problem {
     std::string word;  // missing short flipped unreadable stray no_blob_row
     std::optional<BlobId> id;
     BlobKind kind = BlobKind::whole;
-    std::string path;     // of a stray file, relative to the store
+    std::string path;  // of a stray file, relative to the store
     std::string message;
     Json files = Json::array();  // that have the content
 };
@@ -102,8 +108,10 @@ private:
             if (session_.io().cancel.cancelled()) continue;
             auto problem = check(blob);
             const std::lock_guard lock(mutex_);
-            if (problem) problems_.push_back(std::move(*problem));
-            else if (!session_.io().cancel.cancelled()) good_.push_back(std::move(blob));
+            if (problem)
+                problems_.push_back(std::move(*problem));
+            else if (!session_.io().cancel.cancelled())
+                good_.push_back(std::move(blob));
         }
     }
 
@@ -113,8 +121,10 @@ private:
         };
         const auto presence = store_.look(blob.kind, blob.blobid, blob.size);
         if (!presence.ok()) return problem("unreadable", presence.error().text());
-        if (*presence == Presence::absent) return problem("missing", "the catalog knows this content, the store does not have it");
-        if (*presence == Presence::wrong_size) return problem("short", fmt::format("the size is not the recorded {} bytes", blob.size));
+        if (*presence == Presence::absent)
+            return problem("missing", "the catalog knows this content, the store does not have it");
+        if (*presence == Presence::wrong_size)
+            return problem("short", fmt::format("the size is not the recorded {} bytes", blob.size));
         const auto count = [&](ByteView bytes) -> Result<void> {
             counters_.bytes_done += bytes.size();
             return {};
@@ -160,7 +170,8 @@ public:
 private:
     // Every recorded content against its file. Good ones are marked over a second connection: the first one is in the
     // middle of its listing, and holding all of them until the end would cost memory by the size of the store.
-    static Result<void> check_blobs(Session& session, Catalog& catalog, Store& store, Counts& counts, std::vector<Problem>& problems) {
+    static Result<void> check_blobs(Session& session, Catalog& catalog, Store& store, Counts& counts,
+                                    std::vector<Problem>& problems) {
         TRY_ASSIGN(const auto marking, session.open_catalog());
         Checkers checkers(session, store, session.jobs());
         std::vector<BlobRow> good;
@@ -208,7 +219,12 @@ private:
             return {};
         };
         TRY(catalog.files({}, visit));
-        return events.empty() ? Result<void>() : catalog.add_events(events);
+        if (events.empty()) return {};
+        TRY(catalog.add_events(events));
+        std::set<std::string> media;
+        for (const EventRow& event : events) media.insert(event.medium_hash);
+        for (const std::string& medium_hash : media) TRY(catalog.rebuild_problem_events(medium_hash));
+        return {};
     }
 
     static EventRow event_of(Session& session, const FileRow& row, const Problem& problem) {
@@ -218,7 +234,8 @@ private:
         event.ino = row.inode.ino;
         event.action = "continuing";
         event.cause = Cause::STORE_ERROR;
-        event.evidence = Json({{"verify", problem.word}, {"blobid", problem.id->hex()}, {"kind", to_string(problem.kind)}}).dump();
+        event.evidence =
+            Json({{"verify", problem.word}, {"blobid", problem.id->hex()}, {"kind", to_string(problem.kind)}}).dump();
         event.worker_id = "verify";
         event.timestamp = iso8601_utc(session.io().clock.wall_us());
         return event;
@@ -248,7 +265,8 @@ private:
     static Result<void> look_for_rows_without_blob(Catalog& catalog, std::vector<Problem>& problems) {
         TRY_ASSIGN(const auto rows, catalog.rows_without_blob(kMaxRows));
         for (const BlobProblem& row : rows) {
-            Problem problem{"no_blob_row", row.blobid, row.kind, "", "a file has this content, but the catalog has no record of the content"};
+            Problem problem{"no_blob_row", row.blobid, row.kind, "",
+                            "a file has this content, but the catalog has no record of the content"};
             problem.files.push_back({{"medium_hash", row.medium_hash}, {"volume", row.volume}, {"ino", row.ino}});
             problems.push_back(std::move(problem));
         }
@@ -291,11 +309,12 @@ private:
     }
 
     static std::string as_text(const Problem& problem) {
-        std::string out = fmt::format("{:<10}  {}  {}\n", problem.word, problem.path.empty() ? problem.id->hex() : to_terminal_text(problem.path),
+        std::string out = fmt::format("{:<10}  {}  {}\n", problem.word,
+                                      problem.path.empty() ? problem.id->hex() : to_terminal_text(problem.path),
                                       to_terminal_text(problem.message));
         for (const Json& file : problem.files)
-            out += fmt::format("            in {} volume {} inode {}  {}\n", file["medium_hash"].get<std::string>(), file["volume"].get<int>(),
-                               file["ino"].get<int64_t>(), to_terminal_text(file.value("path", "")));
+            out += fmt::format("            in {} volume {} inode {}  {}\n", file["medium_hash"].get<std::string>(),
+                               file["volume"].get<int>(), file["ino"].get<int64_t>(), to_terminal_text(file.value("path", "")));
         return out;
     }
 

@@ -13,8 +13,10 @@ const Page kPage = {
     "why",
     "say why a file is damaged, unreadable, excluded or pending",
     "MEDIUM PATH|INO",
-    "Shows what became of a file and the evidence for it: the cause in words, each missing range with its place in the file and in the "
-    "image, the sectors (of 512 bytes) and the image's limit, the lines of the rescue map, the diagnostic events, and what to do next. "
+    "Shows what became of a file and the evidence for it: the cause in words, each missing range with its place in the file and "
+    "in the "
+    "image, the sectors (of 512 bytes) and the image's limit, the lines of the rescue map, the diagnostic events, and what to do "
+    "next. "
     "With it the verdict can be checked by hand.\n\n"
     "The second argument is a path, or the number of an inode if no path is called so. A name that stands twice on the medium is "
     "shown twice.",
@@ -95,16 +97,19 @@ private:
         };
         line("medium", fmt::format("{}  {}", medium.hash(), medium.row().medium_human));
         line("inode", fmt::format("{} of volume {}, {} bytes", inode.ino, inode.volume, with_commas(inode.size)));
-        line("status", fmt::format("{}{}{}", to_string(inode.counted_as()), inode.claimed_by ? "  " : "", inode.claimed_by.value_or("")));
+        line("status",
+             fmt::format("{}{}{}", to_string(inode.counted_as()), inode.claimed_by ? "  " : "", inode.claimed_by.value_or("")));
         if (inode.cause) line("cause", fmt::format("{}: {}", to_string(*inode.cause), explain(*inode.cause)));
         line("content", inode.blobid ? inode.blobid->hex() : "");
         line("salvaged", inode.partial_blobid ? inode.partial_blobid->hex() : "");
-        if (c.image) line("image", fmt::format("{}, limit {} sectors", c.image->path, with_commas(c.image->size_bytes / kSectorBytes)));
+        if (c.image)
+            line("image", fmt::format("{}, limit {} sectors", c.image->path, with_commas(c.image->size_bytes / kSectorBytes)));
         line("map", c.image && c.image->map_path ? *c.image->map_path : medium.row().map_path.value_or(""));
         if (!c.missing.empty()) out += missing_text(c);
         for (const std::string& error : inode.errors) line("error", error);
         for (const EventRow& event : c.events)
-            line("event", fmt::format("{} {} retry={} checks={}", event.timestamp, event.action, event.retry_count, event.checks));
+            line("event",
+                 fmt::format("{} {} retry={} checks={}", event.timestamp, event.action, event.retry_count, event.checks));
         const std::string image_path = c.image ? c.image->path : medium.row().image_path;
         const auto map_path = c.image && c.image->map_path ? c.image->map_path : medium.row().map_path;
         if (inode.counted_as() != Status::stored && inode.counted_as() != Status::nonfile)
@@ -114,8 +119,8 @@ private:
     }
 
     static std::string missing_text(const Case& c) {
-        std::string out = fmt::format("  {:<10}{} bytes in {} range{}\n", "missing", with_commas(c.file.inode.missing_bytes), c.missing.size(),
-                                      c.missing.size() == 1 ? "" : "s");
+        std::string out = fmt::format("  {:<10}{} bytes in {} range{}\n", "missing", with_commas(c.file.inode.missing_bytes),
+                                      c.missing.size(), c.missing.size() == 1 ? "" : "s");
         Table table({{"FILE OFFSET", Table::Align::right},
                      {"LENGTH", Table::Align::right},
                      {"IMAGE OFFSET", Table::Align::right},
@@ -124,7 +129,8 @@ private:
         for (const MissingRow& range : c.missing)
             table.add({std::to_string(range.file_offset), std::to_string(range.length),
                        range.image_offset ? std::to_string(*range.image_offset) : "-",
-                       range.image_offset ? std::to_string(*range.image_offset / kSectorBytes) : "-", std::string(to_string(range.cause))});
+                       range.image_offset ? std::to_string(*range.image_offset / kSectorBytes) : "-",
+                       std::string(to_string(range.cause))});
         out += table.text() + map_lines_text(c);
         return out;
     }
@@ -135,8 +141,10 @@ private:
         if (!evidence.is_object() || !evidence.contains("missing_ranges") || !evidence["missing_ranges"].is_array()) return {};
         std::string out, last;
         for (const Json& range : evidence["missing_ranges"]) {
-            if (!range.is_object() || !range.value("map", Json()).is_string() || !range.value("map_line", Json()).is_number()) continue;
-            std::string line = fmt::format("  map line {}: {}\n", range["map_line"].get<int64_t>(), to_terminal_text(range["map"].get<std::string>()));
+            if (!range.is_object() || !range.value("map", Json()).is_string() || !range.value("map_line", Json()).is_number())
+                continue;
+            std::string line = fmt::format("  map line {}: {}\n", range["map_line"].get<int64_t>(),
+                                           to_terminal_text(range["map"].get<std::string>()));
             if (line != last) out += line;
             last = std::move(line);
         }

@@ -101,8 +101,7 @@ public:
     std::string detail() const override;
 
 private:
-    TskReader(const ByteSource& source, const Volume& volume, Family family)
-        : source_(source), volume_(volume), family_(family), report_(volume.number) {}
+    TskReader(const Volume& volume, Family family) : volume_(volume), family_(family), report_(volume.number) {}
 
     struct Folder {
         uint64_t ino;
@@ -134,7 +133,6 @@ private:
 
     TskPlace place() const { return {volume_.offset_bytes, volume_.size_bytes, fs_->block_size}; }
 
-    const ByteSource& source_;
     Volume volume_;
     Family family_;
     std::unique_ptr<TskImage> image_;  // outlives fs_
@@ -164,7 +162,7 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
     const auto known =
         std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const FamilyName& f) { return f.name == volume.fs_type; });
     if (known == std::end(kFamilies)) return make_error(ErrorCode::unsupported, "no reader for the filesystem " + volume.fs_type);
-    std::unique_ptr<TskReader> reader(new TskReader(source, volume, known->family));
+    std::unique_ptr<TskReader> reader(new TskReader(volume, known->family));
     if (volume.offset_bytes >= source.size_bytes())
         return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
     TRY_ASSIGN(const auto patched, with_readable_superblock(source, volume));
