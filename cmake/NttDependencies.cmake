@@ -7,10 +7,7 @@ find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(tomlplusplus REQUIRED)
-find_package(LibArchive REQUIRED)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET GLOBAL sqlite3)
-pkg_check_modules(blkid REQUIRED IMPORTED_TARGET GLOBAL blkid)
-pkg_check_modules(magic REQUIRED IMPORTED_TARGET GLOBAL libmagic)
 
 # libtsk 4.11.1 of Debian has a pkg-config file without its private libraries; the shared library brings them.
 pkg_check_modules(tsk REQUIRED IMPORTED_TARGET GLOBAL tsk)

@@ -8,7 +8,7 @@ namespace ntt::cli {
 namespace {
 
 constexpr std::string_view kWhatItIs =
-    "ntt takes disk images of old and damaged media, and directories, and puts every file's content once into a "
+    "ntt takes disk images of old and damaged media and puts every file's content once into a "
     "content-addressed "
     "store, with its provenance in a catalog. It knows which bytes of which file are missing and why.";
 

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
-#include "report/safe_tree.h"
+#include "os/safe_tree.h"
 #include "world.h"
 
 namespace ntt::test {

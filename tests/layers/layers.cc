@@ -27,7 +27,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"store", {"base", "os"}},
     {"catalog", {"base", "os"}},
     {"copy", {"base", "os", "image", "volume", "fs", "diagnose", "store", "catalog"}},
-    {"report", {"base", "os", "image", "diagnose", "store", "catalog"}},
+    {"report", {"base", "os", "image", "diagnose", "store", "catalog", "copy"}},
     {"ingest", {"base", "os", "image", "volume", "fs", "diagnose", "store", "catalog", "copy"}},
 };
 

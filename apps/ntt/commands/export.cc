@@ -7,7 +7,7 @@
 #include "command.h"
 #include "contents.h"
 #include "report/progress.h"
-#include "report/safe_tree.h"
+#include "os/safe_tree.h"
 #include "target.h"
 
 namespace ntt::cli {

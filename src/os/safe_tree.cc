@@ -1,4 +1,4 @@
-#include "report/safe_tree.h"
+#include "os/safe_tree.h"
 
 #include <fcntl.h>
 #include <unistd.h>
