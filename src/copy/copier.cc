@@ -144,7 +144,7 @@ private:
 class Worker {
 public:
     Worker(const CopyJob& job, const CopyOptions& options, Exchange& exchange, InFlight& in_flight, VolumeReaders& readers)
-        : job_(job), options_(options), exchange_(exchange), in_flight_(in_flight), readers_(readers), buffer_(kBufferBytes) {}
+        : job_(job), options_(options), exchange_(exchange), in_flight_(in_flight), readers_(readers), shares_extents_(can_share(job)), buffer_(kBufferBytes) {}
 
     void run() {
         while (!job_.cancel.cancelled()) {
@@ -228,12 +228,18 @@ private:
                     read += piece.size();
                 }
                 hasher.update(piece);
-                if (segment.kind == SegmentKind::data || segment.length < kHoleBytes) TRY(writer.append(piece));
+                if (segment.kind == SegmentKind::data) {
+                    TRY(append_data(writer, segment, done, piece));
+                } else if (segment.length < kHoleBytes) {
+                    TRY(writer.append(piece));
+                }
                 done += piece.size();
             }
             if (segment.kind != SegmentKind::data && segment.length >= kHoleBytes) TRY(writer.append_hole(segment.length));
             if (job_.cancel.cancelled()) return make_error(ErrorCode::cancelled, "interrupted");
         }
+        // Shared extents were not written from the bytes that were hashed: the image must be what it was.
+        if (shares_extents_) TRY(job_.source.check_unchanged(job_.env));
         Finished out = outcome_of(item, hasher.digest(), read);
         TRY_ASSIGN(const bool wanted, claim(out));
         if (wanted) {
@@ -241,6 +247,14 @@ private:
             kill_point("copy.staged");
         }
         return out;
+    }
+
+    // Bytes that were read from `done` bytes into the segment; by reference where image and store can share them.
+    Result<void> append_data(StagedWriter& writer, const Segment& segment, uint64_t done, ByteView bytes) {
+        uint64_t file_offset = 0;
+        const Fd* file = nullptr;
+        if (shares_extents_ && from_reader_ == nullptr) file = job_.source.plain_file({segment.image_offset + done, bytes.size()}, &file_offset);
+        return file == nullptr ? writer.append(bytes) : writer.append_from(*file, file_offset, bytes);
     }
 
     // Fills `out` from `done` bytes into the segment. A failure is also noted in read_error_: it is not the store's.
@@ -322,11 +336,18 @@ private:
         return out;
     }
 
+    static bool can_share(const CopyJob& job) {
+        uint64_t file_offset = 0;
+        const Fd* file = job.source.plain_file({0, 1}, &file_offset);
+        return file != nullptr && job.env.shares_extents(*file);
+    }
+
     const CopyJob& job_;
     const CopyOptions& options_;
     Exchange& exchange_;
     InFlight& in_flight_;
     VolumeReaders& readers_;
+    const bool shares_extents_;
     std::vector<uint8_t> buffer_;
     std::vector<Segment> segments_;          // of the file in hand
     const WorkItem* from_reader_ = nullptr;  // set while the file in hand comes through its reader

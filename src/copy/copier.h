@@ -43,6 +43,7 @@ struct CopyReport {
 
 // Everything a copy needs; all of it outlives the call.
 struct CopyJob {
+    Env& env;
     const ByteSource& source;
     const std::vector<Volume>& volumes;  // by number, for content that only a reader can give
     ReaderOptions reader_options;

@@ -310,7 +310,7 @@ Result<void> Run::copy() {
     NTT_CHECK(context_.store != nullptr, "copying without a store");
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
     TRY(context_.catalog.give_up_on_errors(key, options_.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
-    const CopyJob job{*image_.source, volumes_,          options_.reader, *context_.store, context_.catalog,
+    const CopyJob job{context_.env, *image_.source, volumes_,          options_.reader, *context_.store, context_.catalog,
                       key,            medium_->medium_hash, context_.clock, context_.cancel, context_.progress, context_.log};
     TRY_ASSIGN(report_.copy, copy_pending(job, options_.copy));
     // A blob that was read from a changing image is still what its name says; that the run is not the image's is an error.

@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
+#include <sys/vfs.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -205,6 +207,13 @@ Result<void> Env::copy_range(const Fd& from, uint64_t from_offset, const Fd& to,
         length -= static_cast<uint64_t>(n);
     }
     return {};
+}
+
+bool Env::shares_extents(const Fd& fd) const {
+    struct statfs info {};
+    if (::fstatfs(fd.raw(), &info) != 0) return false;
+    const auto type = static_cast<uint64_t>(info.f_type);
+    return type == BTRFS_SUPER_MAGIC || type == XFS_SUPER_MAGIC;
 }
 
 Result<void> Env::set_mode(const Fd& fd, mode_t mode) {

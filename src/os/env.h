@@ -97,6 +97,8 @@ public:
     virtual Result<void> truncate(const Fd& fd, uint64_t size);                    // also extends, with a hole
     // Copies inside the kernel (copy_file_range, sharing extents where it can); unsupported where it cannot.
     virtual Result<void> copy_range(const Fd& from, uint64_t from_offset, const Fd& to, uint64_t to_offset, uint64_t length);
+    // Whether the file's filesystem can let two files have the same extents (Btrfs, XFS): then copy_range takes no room.
+    bool shares_extents(const Fd& fd) const;
     virtual Result<void> set_mode(const Fd& fd, mode_t mode);
     // Gives an unnamed file its name; already_exists if it is taken.
     virtual Result<void> link_unnamed(const Fd& fd, const Fd& dir, const std::string& name);

@@ -15,8 +15,8 @@ namespace ntt {
 
 // The first that the filesystem can do is taken:
 //   unnamed  O_TMPFILE, linked when done. Nothing is left after a crash. Measured with 20,000 files of 3 KB by two threads, of
-//            what creating the file under its last name costs (which is not crash-safe): 1.3 on tmpfs, 1.0 to 1.1 on ext4. A
-//            named file and a rename: 1.5 on tmpfs, 1.1 to 1.3 on ext4, and something to sweep.
+//            what creating the file under its last name costs (which is not crash-safe): 1.1 to 1.3 on tmpfs, 1.0 to 1.3 on ext4. A
+//            named file and a rename: 1.5 to 1.6 on tmpfs, 1.2 to 1.3 on ext4, and something to sweep.
 //   linked   a named file in tmp/<owner>/, link(2) to its last name, unlink(2)
 //   renamed  the same with rename(2), where there are no hard links. There is no portable rename that does not replace; the
 //            name is looked at first. Whoever takes it in between gives it the same content, whole and synced, so the

@@ -423,6 +423,26 @@ TEST(TruncatedPartition, is_named_so_and_its_front_part_is_read) {
     EXPECT_EQ(files["large.bin"]["cause"], "BEYOND_EOF");
 }
 
+TEST(SharedExtents, are_used_for_large_files_where_image_and_store_lie_on_a_filesystem_that_can) {
+    NTT_NEED_TOOL("mkfs.xfs");
+    NTT_NEED_TOOL("mke2fs");
+    const TempDir dir;
+    const std::string mount = dir / "xfs";
+    std::filesystem::create_directory(mount);
+    if (sh(fmt::format("truncate -s 320M xfs.img && mkfs.xfs -q xfs.img && mount -o loop xfs.img xfs"), dir.path().string()).exit != 0)
+        GTEST_SKIP() << "XFS cannot be mounted here";
+    std::filesystem::create_directory(dir / "tree");
+    const std::string content = chosen_bytes(1, 8 << 20);
+    write_file(dir / "tree/large.bin", content);
+    make_ext(mount + "/disk.img", "ext4", 32'768, dir / "tree");
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", mount + "/disk.img", "--store", mount + "/store"}).exit, 0);
+    const std::string blob = mount + "/store/by-hash/" + b3(content).substr(0, 2) + "/" + b3(content);
+    EXPECT_EQ(read_file(blob), content);
+    EXPECT_NE(must("filefrag -v " + shell_quoted(blob)).find("shared"), std::string::npos);
+    must("umount " + shell_quoted(mount));
+}
+
 TEST(Store, files_have_the_contracts_modes_whatever_the_umask) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;
