@@ -87,6 +87,7 @@ TEST_F(Verify, a_flipped_bit_is_found_quarantined_and_recorded_as_an_event) {
     ASSERT_EQ(events.size(), 1u);
     EXPECT_EQ(events[0]["ino"], 2);
     EXPECT_EQ(events[0]["evidence"]["verify"], "flipped");
+    EXPECT_EQ(ntt({"show", kHash, "--json"}).lines()[0]["problems"]["diagnostic_events_total"], 1);
     EXPECT_EQ(run(5), counts("missing", 5));  // the next time
 }
 

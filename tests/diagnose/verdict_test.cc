@@ -146,7 +146,11 @@ TEST(Verdict, every_byte_of_a_file_is_judged_as_a_look_up_byte_by_byte_would) {
     const DamageMap damage(image, &map, {});
     const std::string dice = test::chosen_bytes(7, 4000);
     size_t next = 0;
-    const auto roll = [&](uint64_t most) { return (static_cast<uint8_t>(dice[next++ % dice.size()]) * 256u + static_cast<uint8_t>(dice[next++ % dice.size()])) % most; };
+    const auto byte = [&] { return uint64_t{static_cast<uint8_t>(dice[next++ % dice.size()])}; };
+    const auto roll = [&](uint64_t most) {
+        const uint64_t high = byte();
+        return (high * 256 + byte()) % most;
+    };
     for (int round = 0; round < 300; ++round) {
         InodeEntry inode = file_of(0, {});
         while (inode.extents.size() < 1 + roll(5)) {
