@@ -42,7 +42,9 @@ protected:
     // A failed run says why, and blames nothing on the medium.
     static void expect_clean_failure(const Ran& ran, const std::string& where) {
         EXPECT_TRUE(ran.exit == 1 || ran.exit == 3 || ran.exit == 5) << where << ": exit " << ran.exit << "\n" << ran.err;
-        if (ran.exit != 3) EXPECT_FALSE(ran.err.empty()) << where << ": it failed without a word";
+        if (ran.exit != 3) {
+            EXPECT_FALSE(ran.err.empty()) << where << ": it failed without a word";
+        }
     }
 
     TempDir dir_;
