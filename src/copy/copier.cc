@@ -16,7 +16,7 @@
 #include "copy/content.h"
 #include "copy/in_flight.h"
 #include "copy/segments.h"
-#include "copy/skip_event.h"
+#include "copy/records.h"
 
 namespace ntt {
 namespace {
@@ -513,6 +513,7 @@ private:
             if (outcome.cause) events.push_back(skip_event(job_.medium_hash, outcome, options_.worker_id, now));
         }
         TRY(job_.catalog.commit_outcomes(job_.medium, job_.store.id(), outcomes, events, now));
+        for (const QuarantineEvent& event : job_.store.take_quarantine_events()) TRY(job_.catalog.add_finding(job_.medium, quarantine_finding(event), now));
         kill_point("copy.committed");
         for (const EventRow& event : events)
             job_.log.debug("⏭️  SKIPPED ino={} reason={} retry={}", event.ino.value_or(0), reason_of(*event.cause), event.retry_count);

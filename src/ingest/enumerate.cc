@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/kill_point.h"
-#include "copy/skip_event.h"
+#include "copy/records.h"
 #include "diagnose/cross_link.h"
 
 namespace ntt {

@@ -304,6 +304,7 @@ TEST(WrongSizedBlob, goes_to_quarantine_and_the_good_bytes_take_its_place) {
     EXPECT_EQ(ntt.run({"ingest", dir / "one.img"}).exit, 0);
     EXPECT_EQ(read_file(ntt.blob_path(b3(content))), content);
     EXPECT_FALSE(std::filesystem::is_empty(ntt.home() + "/quarantine"));
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code='blob_quarantined'"), "1\n");
 }
 
 TEST(Limit, leaves_work_and_copy_finishes_it) {

@@ -1,4 +1,4 @@
-#include "copy/skip_event.h"
+#include "copy/records.h"
 
 #include <algorithm>
 #include <cctype>
@@ -18,6 +18,14 @@ EventRow skip_event(const std::string& medium_hash, const CopyOutcome& outcome, 
     event.worker_id = worker_id;
     event.timestamp = at;
     return event;
+}
+
+Finding quarantine_finding(const QuarantineEvent& event) {
+    Finding finding;
+    finding.code = "blob_quarantined";
+    finding.message = "the store held other bytes under this content's name; they were put aside and the content was published anew";
+    finding.evidence = nlohmann::json{{"blobid", event.id.hex()}, {"kind", to_string(event.kind)}, {"reason", event.reason}, {"moved_to", event.moved_to}}.dump();
+    return finding;
 }
 
 std::string check_of(Cause cause) {

@@ -1,4 +1,4 @@
-// Events: what was decided about an inode, on which checks.
+// Rows that tell of decisions: events of inodes, findings about the store.
 #pragma once
 
 #include <string>
@@ -6,11 +6,15 @@
 
 #include "base/cause.h"
 #include "catalog/rows.h"
+#include "store/store.h"
 
 namespace ntt {
 
 // A file that conclusive evidence kept from being read, wholly or in part: action skipped, no retry.
 EventRow skip_event(const std::string& medium_hash, const CopyOutcome& outcome, const std::string& worker_id, const std::string& at);
+
+// A file of the store that was not what its name says; the good content has taken its place.
+Finding quarantine_finding(const QuarantineEvent& event);
 
 // The contract's check for a cause that was found without reading: "extent:beyond_eof", "map:BAD_SECTOR" …
 std::string check_of(Cause cause);
