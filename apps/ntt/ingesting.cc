@@ -50,7 +50,9 @@ void CopyingOptions::declare(CLI::App& app) {
     app.add_option("--batch-size", batch_size, "files committed together at most (default: as many as may be open)")
         ->check(CLI::Range(1, 100'000))
         ->type_name("N");
-    app.add_option("--limit", limit, "copy at most so many files now; the rest stays pending (exit 4)")->type_name("N");
+    app.add_option("--limit", limit, "copy at most so many files now; the rest stays pending (exit 4)")
+        ->check(CLI::NonNegativeNumber)
+        ->type_name("N");
 }
 
 Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std::string& worker_id) const {

@@ -58,8 +58,10 @@ std::vector<CrossLink> find_cross_links(std::vector<SectorClaim> claims) {
         const SectorClaim& claim = claims[index];
         const auto twin = [&](size_t other) { return claims[other].extents == claim.extents; };
         const bool rival_fits = std::any_of(part.others.begin(), part.others.end(), [&](size_t o) { return !twin(o) && claims[o].fits; });
+        // The very same runs under two entries: the first entry has them. Where the second one's content is, nobody knows.
+        const bool first = std::none_of(part.others.begin(), part.others.end(), [&](size_t o) { return twin(o) && claims[o].ino < claim.ino; });
         const bool only_twins = std::all_of(part.others.begin(), part.others.end(), twin);
-        CrossLink link{claim.ino, !part.crowded && (only_twins || (claim.fits && !rival_fits)), {}, {}};
+        CrossLink link{claim.ino, !part.crowded && first && (only_twins || (claim.fits && !rival_fits)), {}, {}};
         std::sort(part.extents.begin(), part.extents.end(), [](const Extent& a, const Extent& b) { return a.file_offset < b.file_offset; });
         for (const Extent& extent : part.extents) {
             if (!link.shared.empty()) {

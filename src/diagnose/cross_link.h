@@ -18,15 +18,15 @@ struct SectorClaim {
 // One inode's share in a cross link.
 struct CrossLink {
     int64_t ino = 0;
-    bool keeps = false;               // the content is trusted: the only claimant whose chain fits, or all claim the very same run
+    bool keeps = false;               // the content is trusted: the only claimant whose chain fits, or the first of several that claim the very same runs
     std::vector<Extent> shared;       // the parts of its extents that others claim too
     std::vector<int64_t> others;      // who (at most kMaxOthersNamed)
 };
 
 inline constexpr size_t kMaxOthersNamed = 16;
 
-// All inodes that share sectors with another, in order of ino. Files with the very same extents (one file under two
-// directory entries) count as one claimant. When more than one claimant fits, or none, nobody keeps the sectors: a
+// All inodes that share sectors with another, in order of ino. Of files with the very same extents (one file under
+// two directory entries) the first keeps them. When more than one claimant fits, or none, nobody keeps the sectors: a
 // wrong content must never pass as good. Cost: one sort of all extents and one sweep.
 std::vector<CrossLink> find_cross_links(std::vector<SectorClaim> claims);
 

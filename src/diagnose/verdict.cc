@@ -213,10 +213,23 @@ Verdict DamageMap::judge(const InodeEntry& inode, const ByteRange& volume) const
 }
 
 bool nothing_readable(const InodeEntry& inode, const Verdict& verdict) {
-    uint64_t zeros = 0;
-    for (const Extent& extent : inode.extents)
-        if (extent.kind == ExtentKind::hole) zeros += extent.length;
-    return !verdict.clean() && verdict.missing_bytes + zeros >= inode.size;
+    if (verdict.clean()) return false;
+    if (inode.access == ContentAccess::through_reader) return verdict.missing_bytes >= inode.size;
+    for (const Extent& extent : inode.extents) {
+        if (extent.kind != ExtentKind::data) continue;
+        uint64_t left = extent.length;
+        for (const MissingRange& gap : verdict.missing)
+            left -= intersect({extent.file_offset, extent.length}, {gap.file_offset, gap.length}).length;
+        if (left > 0) return false;
+    }
+    return true;
+}
+
+std::shared_ptr<const std::vector<UnreadRange>> DamageMap::unread() const {
+    if (damages_.empty()) return nullptr;
+    auto out = std::make_shared<std::vector<UnreadRange>>();
+    for (const Damage& damage : damages_) out->push_back({damage.range, damage.cause});
+    return out;
 }
 
 }  // namespace ntt

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +48,9 @@ public:
     // A verdict on one file. `volume` is the volume's place in the image: extents that reach beyond the volume are
     // FS_CORRUPT. Cost: one sweep over the file's extents and the damaged ranges between their ends.
     Verdict judge(const InodeEntry& inode, const ByteRange& volume) const;
+
+    // What readers must not trust, for ReaderOptions; null if there is nothing.
+    std::shared_ptr<const std::vector<UnreadRange>> unread() const;
 
     // Ranges of the image inside `range` that are missing, sorted; their file_offset counts from range.offset.
     std::vector<MissingRange> missing_in(ByteRange range) const;

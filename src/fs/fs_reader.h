@@ -82,10 +82,18 @@ public:
     virtual void add_directory(DirectoryPlace) {}
 };
 
-// What is decided outside the filesystem (configuration).
+// Bytes of the image that were not read from the medium, and why.
+struct UnreadRange {
+    ByteRange range;
+    Cause cause = Cause::BAD_SECTOR;
+};
+
+// What is decided outside the filesystem.
 struct ReaderOptions {
     std::string fat_codepage = "cp850";
     std::string fat_timezone = "UTC";  // an IANA name
+    // From the rescue map, sorted and disjoint: structures there are not to be trusted. Null: everything was read.
+    std::shared_ptr<const std::vector<UnreadRange>> unread;
 };
 
 class FsReader {

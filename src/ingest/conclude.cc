@@ -32,18 +32,20 @@ std::optional<std::string> problems_of(const std::optional<std::string>& problem
     return out.dump();
 }
 
-int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes) {
+int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes, const std::vector<FindingRow>& findings) {
     const auto is = [](const VolumeRow& v, Outcome outcome) { return v.outcome == to_string(outcome); };
     bool any_read = false, any_lost = false;
     for (const VolumeRow& volume : volumes) {
         const json detail = json::parse(volume.detail, nullptr, false);
-        const bool directories_lost = detail.is_object() && detail.contains("unreadable_directories");
+        const bool directories_lost = detail.is_object() && (detail.contains("unreadable_directories") || detail.contains("not_empty"));
         any_read = any_read || is(volume, Outcome::read) || is(volume, Outcome::partial) || (is(volume, Outcome::truncated) && !volume.view.empty());
         const bool holds_nothing = is(volume, Outcome::read) || is(volume, Outcome::skipped) || is(volume, Outcome::no_filesystem) ||
-                                   is(volume, Outcome::truncated);
+                                   (is(volume, Outcome::truncated) && !volume.view.empty());
         any_lost = any_lost || !holds_nothing || directories_lost;
     }
-    if (!any_read || any_lost || totals.damaged > 0 || totals.unreadable > 0) return 3;
+    // A damaged table may hide whole partitions.
+    const bool table_lost = std::any_of(findings.begin(), findings.end(), [](const FindingRow& row) { return row.finding.code == "partition_table_damaged"; });
+    if (!any_read || any_lost || table_lost || totals.damaged > 0 || totals.unreadable > 0) return 3;
     return totals.pending > 0 ? 4 : 0;
 }
 

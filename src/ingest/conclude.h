@@ -26,7 +26,7 @@ Health health_of_image(uint64_t image_size, const RescueMap* map, uint64_t decla
 std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, bool boot_sector_lost);
 
 // The contract's exit code of a source: 3 damaged, unreadable, a filesystem not read, or none found; 4 work left; 0.
-int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes);
+int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes, const std::vector<FindingRow>& findings);
 
 // Fails with catalog_damaged unless stored + damaged + unreadable + excluded + nonfile + pending is all inodes.
 Result<Totals> checked_totals(Catalog& catalog, MediumKey medium);

@@ -332,7 +332,9 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
     if (!volume.readable) return out;
     Inserter inserter(target, volume, damage, exclude);
     BatchQueue queue;
-    Result<std::unique_ptr<FsReader>> opened = open_reader(source, volume, options, queue);
+    ReaderOptions with_damage = options;
+    with_damage.unread = damage.unread();
+    Result<std::unique_ptr<FsReader>> opened = open_reader(source, volume, with_damage, queue);
     if (!opened.ok() && is_of_the_host(opened.error())) return std::move(opened).take_error();
     if (!opened.ok()) {
         Finding finding;

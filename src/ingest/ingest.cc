@@ -7,6 +7,7 @@
 #include <map>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/hash.h"
 #include "base/kill_point.h"
@@ -21,6 +22,24 @@ namespace {
 
 // Above this size the digest is taken while the listing runs, not before it.
 constexpr uint64_t kOverlapBytes = uint64_t{64} << 20;
+
+constexpr uint64_t kSuperblockBytes = 128 << 10;  // every filesystem says what it is within these
+constexpr uint64_t kBlankSamples = 64;            // places looked at, spread over a partition, before it counts as empty
+constexpr size_t kBlankSampleBytes = 64 << 10;
+
+// Whether the range looks like one repeated byte: an unused or erased partition. Reads samples, not everything.
+Result<bool> is_blank(const ByteSource& source, ByteRange range) {
+    std::vector<uint8_t> sample;
+    std::optional<uint8_t> fill;
+    const uint64_t step = std::max<uint64_t>(range.length / kBlankSamples, kBlankSampleBytes);
+    for (uint64_t at = range.offset; at < range.end(); at += step) {
+        sample.resize(std::min<uint64_t>(kBlankSampleBytes, range.end() - at));
+        TRY(source.read(at, sample));
+        if (!fill) fill = sample.front();
+        if (std::any_of(sample.begin(), sample.end(), [&](uint8_t byte) { return byte != *fill; })) return false;
+    }
+    return true;
+}
 
 struct FindingList final : FindingSink {
     std::vector<Finding> findings;
@@ -89,6 +108,7 @@ private:
     Result<void> refuse_if_changed(const BlobId& digest);
     Result<std::optional<MediumRow>> medium_at_this_path();
     bool boot_sector_lost() const;
+    Result<void> look_into_unrecognised(Volume& volume, const DamageMap& damage, const EnumerationTarget& target);
 
     const IngestContext& context_;
     const IngestOptions& options_;
@@ -184,6 +204,30 @@ Result<void> Run::refuse_if_changed(const BlobId& now) {
     return {};
 }
 
+// A partition without a filesystem that we know: empty, or is something lost there?
+Result<void> Run::look_into_unrecognised(Volume& volume, const DamageMap& damage, const EnumerationTarget& target) {
+    if (volume.role != Role::unknown || !volume.view.empty() || volume.outcome != Outcome::no_filesystem) return {};
+    const ByteRange place = intersect(volume.range(), {0, image_.source->size_bytes()});
+    TRY_ASSIGN(const bool blank, is_blank(*image_.source, place));
+    const std::vector<MissingRange> missing = damage.missing_in({place.offset, std::min(place.length, kSuperblockBytes)});
+    if (blank && missing.empty()) return {};
+    Finding finding;
+    finding.code = "filesystem_unrecognised";
+    finding.volume = volume.number;
+    finding.message = missing.empty() ? "there are bytes here, but no filesystem that is known"
+                                      : "no filesystem is seen here, but the sectors where it would say what it is were not read";
+    nlohmann::json evidence = {{"offset", place.offset}, {"length", place.length}};
+    if (!missing.empty())
+        evidence["missing"] = {{"image_offset", *missing.front().image_offset}, {"length", missing.front().length}, {"cause", to_string(missing.front().cause)}};
+    finding.evidence = evidence.dump();
+    TRY(context_.catalog.add_finding(target.medium, finding, target.now));
+    nlohmann::json detail = nlohmann::json::parse(volume.detail, nullptr, false);
+    if (!detail.is_object()) detail = nlohmann::json::object();
+    detail["not_empty"] = true;
+    volume.detail = detail.dump();
+    return {};
+}
+
 bool Run::boot_sector_lost() const {
     if (!image_.map) return false;
     const MapBlock& first = image_.map->blocks().front();
@@ -224,7 +268,8 @@ Result<void> Run::enumerate() {
     const EnumerationTarget target{context_.catalog, key, medium.medium_hash, image.image_id, options_.copy.worker_id, now};
     EnumerationCounts counts;
     uint64_t declared_end = 0;
-    for (const Volume& volume : detection.volumes) {
+    for (Volume& volume : detection.volumes) {
+        TRY(look_into_unrecognised(volume, damage, target));
         TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, volume)));
         TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, options_.reader, options_.exclude, context_.cancel));
         TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, listed.volume)));
@@ -324,7 +369,8 @@ Result<IngestReport> Run::conclude() {
     TRY_ASSIGN(const std::vector<VolumeRow> rows, context_.catalog.volumes(medium_->medium_hash));
     report_.volumes = rows.size();
     report_.health = medium_->health;
-    report_.exit = report_.copy.interrupted ? 130 : exit_code_of(report_.totals, rows);
+    TRY_ASSIGN(const std::vector<FindingRow> findings, context_.catalog.findings(medium_->medium_hash));
+    report_.exit = report_.copy.interrupted ? 130 : exit_code_of(report_.totals, rows, findings);
     if (options_.goal == IngestGoal::copy && (report_.copy.files > 0 || !medium_->copy_done)) {
         TRY(context_.catalog.rebuild_problem_events(medium_->medium_hash));
         if (report_.totals.pending == 0 && !medium_->copy_done) {

@@ -17,6 +17,9 @@ Json or_null(const std::optional<BlobId>& id) { return id ? Json(id->hex()) : Js
 
 Json display(std::string_view bytes) { return to_display_utf8(bytes); }
 
+// What a row does not have is null.
+Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : display(text); }
+
 }  // namespace
 
 std::string to_line(const Json& object) { return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
@@ -61,11 +64,11 @@ Json json_of(const VolumeRow& row) {
     return {{"volume", row.volume},
             {"offset_bytes", row.offset_bytes},
             {"size_bytes", row.size_bytes},
-            {"view", row.view},
+            {"view", or_null(row.view)},
             {"role", row.role},
-            {"fs_type", row.fs_type},
-            {"label", display(row.label)},
-            {"uuid", display(row.uuid)},
+            {"fs_type", or_null(row.fs_type)},
+            {"label", or_null(row.label)},
+            {"uuid", or_null(row.uuid)},
             {"outcome", row.outcome},
             {"detail", embedded(std::string_view(row.detail))}};
 }

@@ -307,6 +307,90 @@ TEST(WrongSizedBlob, goes_to_quarantine_and_the_good_bytes_take_its_place) {
     EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code='blob_quarantined'"), "1\n");
 }
 
+TEST(LostBlobs, that_verify_finds_are_pending_again_and_the_next_ingest_of_their_source_brings_them_back) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_floppy(dir / "one.img", {{"A.BIN", chosen_bytes(1, 9000)}, {"B.BIN", chosen_bytes(2, 9000)}, {"C.BIN", "kept"}});
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "one.img"}).exit, 0);
+    std::filesystem::remove(ntt.blob_path(b3(chosen_bytes(1, 9000))));
+    std::filesystem::permissions(ntt.blob_path(b3(chosen_bytes(2, 9000))), std::filesystem::perms(0644));
+    patch_file(ntt.blob_path(b3(chosen_bytes(2, 9000))), 17, "flip");
+    EXPECT_EQ(ntt.run({"verify"}).exit, 5);
+    EXPECT_EQ(ntt.json({"show", "one.img"}).object("medium")["totals"]["pending"], 2);
+    EXPECT_EQ(ntt.run({"ingest", dir / "one.img"}).exit, 0);
+    EXPECT_EQ(read_file(ntt.blob_path(b3(chosen_bytes(1, 9000)))), chosen_bytes(1, 9000));
+    EXPECT_EQ(read_file(ntt.blob_path(b3(chosen_bytes(2, 9000)))), chosen_bytes(2, 9000));
+    EXPECT_EQ(ntt.run({"verify"}).exit, 0);
+}
+
+TEST(FatCopies, on_sectors_that_were_not_read_are_not_trusted_and_the_other_copy_stands_in) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "one.img", a = chosen_bytes(1, 40'000), b = chosen_bytes(2, 40'000);
+    make_floppy(image, {{"A.BIN", a}, {"B.BIN", b}});
+    patch_file(image, 512, chosen_bytes(3, 9 * 512));  // stale links in the first copy, sectors 1 to 9
+    write_file(image + ".map", rescue_map(1'474'560, {{512, 9 * 512}}, '-'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 0);
+    auto files = ntt.files("one.img");
+    EXPECT_EQ(files["A.BIN"]["blobid"], b3(a));
+    EXPECT_EQ(files["B.BIN"]["blobid"], b3(b));
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code='fat_on_missing_sectors'"), "1\n");
+
+    // Neither copy was read: behind its first cluster no file can be found, and none is called stored.
+    write_file(image + ".map", rescue_map(1'474'560, {{512, 18 * 512}}, '?'));
+    Ntt neither;
+    EXPECT_EQ(neither.run({"ingest", image}).exit, 3);
+    files = neither.files("one.img");
+    EXPECT_EQ(files["A.BIN"]["status"], "damaged");
+    EXPECT_EQ(files["A.BIN"]["cause"], "NOT_TRIED");
+    EXPECT_EQ(files["A.BIN"]["missing"][0]["offset"], 512);
+}
+
+TEST(UnknownPartition, that_is_not_empty_or_lies_beyond_the_image_is_no_success) {
+    NTT_NEED_TOOL("mke2fs");
+    NTT_NEED_TOOL("sfdisk");
+    const TempDir dir;
+    std::filesystem::create_directory(dir / "tree");
+    write_file(dir / "tree/hi", "hello");
+    make_ext(dir / "part", "ext2", 3072, dir / "tree");
+    must("truncate -s 20M disk.img; printf 'label: dos\nstart=2048,size=6144,type=83\nstart=10240,size=6144,type=83\n' | sfdisk -q disk.img;"
+         "dd if=part of=disk.img bs=512 seek=2048 conv=notrunc status=none", dir.path().string());
+    Ntt empty;
+    EXPECT_EQ(empty.run({"ingest", dir / "disk.img"}).exit, 0) << "an empty partition beside a filesystem is no failure";
+    write_file(dir / "disk.img.map", rescue_map(20 << 20, {{10242 * 512, 1024}}, '-'));
+    Ntt unread;
+    EXPECT_EQ(unread.run({"ingest", dir / "disk.img"}).exit, 3) << "its superblock was not read";
+    std::filesystem::remove(dir / "disk.img.map");
+    patch_file(dir / "disk.img", 10300 * 512, "something");
+    Ntt unknown;
+    EXPECT_EQ(unknown.run({"ingest", dir / "disk.img"}).exit, 3);
+    EXPECT_EQ(unknown.sql("SELECT count(*) FROM finding WHERE code='filesystem_unrecognised'"), "1\n");
+    std::filesystem::resize_file(dir / "disk.img", 9000 * 512);
+    Ntt beyond;
+    EXPECT_EQ(beyond.run({"ingest", dir / "disk.img"}).exit, 3);
+}
+
+TEST(IndirectBlock, on_unread_sectors_damages_what_it_maps_and_the_rest_is_salvaged) {
+    NTT_NEED_TOOL("mke2fs");
+    const TempDir dir;
+    std::filesystem::create_directory(dir / "tree");
+    const std::string content = chosen_bytes(1, 50'000);
+    write_file(dir / "tree/f", content);
+    make_ext(dir / "e.img", "ext2", 4096, dir / "tree", "-b 1024");
+    const std::string stat = must("debugfs -R 'stat f' e.img 2>/dev/null", dir.path().string());
+    const uint64_t block = std::stoull(stat.substr(stat.find("(IND):") + 6));
+    patch_file(dir / "e.img", block * 1024, std::string(1024, '\0'));
+    write_file(dir / "e.img.map", rescue_map(4096 * 1024, {{block * 1024, 1024}}, '-'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "e.img"}).exit, 3);
+    const Json file = ntt.files("e.img")["f"];
+    EXPECT_EQ(file["status"], "damaged");
+    EXPECT_EQ(file["missing"], Json::array({{{"offset", 12'288}, {"length", 37'712}, {"cause", "BAD_SECTOR"}}}));
+    EXPECT_EQ(file["partial_blobid"], b3(content.substr(0, 12'288) + std::string(37'712, '\0')));
+}
+
 TEST(Limit, leaves_work_and_copy_finishes_it) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;

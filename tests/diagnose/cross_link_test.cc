@@ -29,11 +29,12 @@ TEST(CrossLink, when_two_chains_fit_nobody_is_trusted) {
     EXPECT_FALSE(links[1].keeps);
 }
 
-TEST(CrossLink, one_file_under_two_directory_entries_is_one_claimant) {
-    const auto links = find_cross_links({claim(1, {run(0, 0, 1024)}), claim(2, {run(0, 0, 1024)})});
-    ASSERT_EQ(links.size(), 2u);
+TEST(CrossLink, of_two_entries_with_the_very_same_clusters_the_first_keeps_them) {
+    const auto links = find_cross_links({claim(1, {run(0, 0, 1024)}), claim(2, {run(0, 0, 1024)}), claim(3, {run(0, 0, 1024)})});
+    ASSERT_EQ(links.size(), 3u);
     EXPECT_TRUE(links[0].keeps);
-    EXPECT_TRUE(links[1].keeps);
+    EXPECT_FALSE(links[1].keeps);
+    EXPECT_FALSE(links[2].keeps);
 }
 
 TEST(CrossLink, a_third_claimant_of_a_part_spoils_the_twins_when_it_fits) {

@@ -25,24 +25,32 @@ Totals totals(uint64_t stored, uint64_t damaged, uint64_t pending) {
 }
 
 TEST(ExitCode, is_0_when_every_file_of_every_filesystem_is_stored) {
-    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12")}), 0);
+    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12")}, {}), 0);
 }
 
 TEST(ExitCode, swap_empty_and_container_partitions_beside_a_filesystem_are_no_failure) {
-    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::skipped, "swap"), volume(Outcome::read, "ext2"), volume(Outcome::no_filesystem, "")}), 0);
+    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::skipped, "swap"), volume(Outcome::read, "ext2"), volume(Outcome::no_filesystem, "")}, {}), 0);
 }
 
 TEST(ExitCode, is_3_when_something_is_damaged_unsupported_partial_or_nothing_is_found) {
-    EXPECT_EQ(exit_code_of(totals(3, 1, 0), {volume(Outcome::read, "fat12")}), 3);
-    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12"), volume(Outcome::unsupported, "xfs")}), 3);
-    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::partial, "fat12")}), 3);
-    EXPECT_EQ(exit_code_of(totals(0, 0, 0), {volume(Outcome::no_filesystem, "")}), 3);
-    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::truncated, "ext2", R"({"unreadable_directories":1})")}), 3);
+    EXPECT_EQ(exit_code_of(totals(3, 1, 0), {volume(Outcome::read, "fat12")}, {}), 3);
+    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12"), volume(Outcome::unsupported, "xfs")}, {}), 3);
+    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::partial, "fat12")}, {}), 3);
+    EXPECT_EQ(exit_code_of(totals(0, 0, 0), {volume(Outcome::no_filesystem, "")}, {}), 3);
+    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::truncated, "ext2", R"({"unreadable_directories":1})")}, {}), 3);
 }
 
 TEST(ExitCode, damage_is_worse_than_work_left) {
-    EXPECT_EQ(exit_code_of(totals(3, 0, 1), {volume(Outcome::read, "fat12")}), 4);
-    EXPECT_EQ(exit_code_of(totals(3, 1, 1), {volume(Outcome::read, "fat12")}), 3);
+    EXPECT_EQ(exit_code_of(totals(3, 0, 1), {volume(Outcome::read, "fat12")}, {}), 4);
+    EXPECT_EQ(exit_code_of(totals(3, 1, 1), {volume(Outcome::read, "fat12")}, {}), 3);
+}
+
+TEST(ExitCode, is_3_for_a_partition_beyond_the_image_an_unknown_one_that_is_not_empty_and_a_damaged_table) {
+    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12"), volume(Outcome::truncated, "")}, {}), 3);
+    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12"), volume(Outcome::no_filesystem, "", R"({"not_empty":true})")}, {}), 3);
+    FindingRow table;
+    table.finding.code = "partition_table_damaged";
+    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12")}, {table}), 3);
 }
 
 TEST(Health, without_a_map_an_image_shorter_than_its_filesystem_is_not_whole) {

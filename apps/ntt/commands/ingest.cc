@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include "base/ids.h"
 #include "ingesting.h"
+#include "report/json.h"
 
 namespace ntt::cli {
 namespace {
@@ -38,7 +40,9 @@ public:
     void declare(CLI::App& app) override {
         app.add_option("SOURCE", sources_, "image files")->required();
         app.add_option("--name", name_, "the operator's label of the medium (default: the file's name)")->type_name("LABEL");
-        app.add_option("--medium-hash", medium_hash_, "the medium's identity: 16 to 64 lowercase hexadecimal digits")->type_name("H");
+        app.add_option("--medium-hash", medium_hash_, "the medium's identity: 16 to 64 lowercase hexadecimal digits")
+            ->check([](const std::string& text) { return is_medium_hash(text) ? std::string() : "no medium hash: " + to_terminal_text(text); })
+            ->type_name("H");
         app.add_option("--map", map_, "the ddrescue mapfile (default: found beside the image)")->type_name("FILE");
         app.add_option("--exclude-from", exclude_from_, "file of regular expressions; names that match are recorded but not copied")->type_name("FILE");
         app.add_flag("--enumerate-only", enumerate_only_, "everything up to and including the verdicts, no copying");
@@ -49,7 +53,7 @@ public:
 
     Result<Exit> run(Session& session) override {
         if (sources_.size() > 1 && (name_ || medium_hash_ || map_))
-            return make_error(ErrorCode::invalid_argument, "--name, --medium-hash and --map go with one source", "call ntt ingest once for each");
+            return usage(session, "--name, --medium-hash and --map go with one source");
         TRY_ASSIGN(IngestOptions options, copying_.resolve(session, worker_name("")));
         options.name = name_;
         options.medium_hash = medium_hash_;
@@ -74,6 +78,12 @@ public:
     }
 
 private:
+    static Result<Exit> usage(Session& session, const char* words) {
+        session.say(words);
+        if (session.json()) TRY(session.out().json(json_of(make_error(ErrorCode::invalid_argument, words), std::nullopt)));
+        return Exit::usage;
+    }
+
     static constexpr uint64_t kMaxPatternBytes = uint64_t{1} << 20;
 
     std::vector<std::string> sources_;

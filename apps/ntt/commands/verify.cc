@@ -25,10 +25,8 @@ const Page kPage = {
     "the "
     "store that the catalog does not know, and for files of the catalog whose content has no record.\n\n"
     "A content can be missing, short (of another size than recorded) or flipped (other bytes than its name says). A flipped one "
-    "is moved "
-    "to quarantine/, never deleted, and an event is recorded with each file that has it. After ntt requeue of these files the "
-    "next "
-    "copy puts good bytes in its place.\n\n"
+    "is moved to quarantine/, never deleted, and an event is recorded with each file that has it. The files that had such a content are "
+    "pending again: the next ingest or copy of their medium puts good bytes in its place.\n\n"
     "Stray files younger than an hour are left alone: another process may be about to record them. --strict counts them too.",
     {{"ntt verify", "all of the store, on all cores"},
      {"ntt verify --json | jq 'select(.type == \"problem\")'", "the problems, for a program"}},
@@ -205,13 +203,16 @@ private:
         for (Problem& problem : problems) lost[{problem.kind, *problem.id}] = &problem;
         if (lost.empty()) return {};
         std::vector<EventRow> events;
+        std::vector<RequeueFilter> to_do;
         const auto visit = [&](const FileRow& row) -> Result<void> {
             TRY(session.io().cancel.check());
             const InodeRow& inode = row.inode;
             const auto& id = inode.blobid ? inode.blobid : inode.partial_blobid;
             if (!id) return {};
             const auto found = lost.find({inode.blobid ? BlobKind::whole : BlobKind::partial, *id});
-            if (found == lost.end() || found->second->files.size() >= kMaxFilesNamed) return {};
+            if (found == lost.end()) return {};
+            if (inode.copied) to_do.push_back({row.medium_hash, inode.volume, inode.ino, inode.status, std::nullopt});
+            if (found->second->files.size() >= kMaxFilesNamed) return {};
             Json file = {{"medium_hash", row.medium_hash}, {"volume", inode.volume}, {"ino", inode.ino}};
             put_path(file, row.path.path);
             found->second->files.push_back(std::move(file));
@@ -219,6 +220,8 @@ private:
             return {};
         };
         TRY(catalog.files({}, visit));
+        // What is lost is not stored: the next ingest or copy of the source puts good bytes in its place.
+        for (const RequeueFilter& filter : to_do) TRY(catalog.requeue(filter));
         if (events.empty()) return {};
         TRY(catalog.add_events(events));
         std::set<std::string> media;

@@ -53,6 +53,8 @@ Result<FatLink> AllocationTable::link(uint32_t cluster) {
     const uint64_t width = geometry_.fat_bits == 32 ? 4 : 2;
     if (offset + width > readable_bytes_) return FatLink{LinkKind::absent, 0};
     TRY_ASSIGN(const uint8_t* bytes, page(offset / kPageBytes));
+    for (const UnreadRange& lost : pages_[offset / kPageBytes % pages_.size()].unread)
+        if (!intersect(lost.range, {offset, width}).empty()) return FatLink{LinkKind::absent, 0, lost.cause};
     bytes += offset % kPageBytes;
     uint32_t value = static_cast<uint32_t>(bytes[0] | bytes[1] << 8);
     if (geometry_.fat_bits == 12) value = cluster % 2 == 0 ? value & 0xFFF : value >> 4;
@@ -92,8 +94,44 @@ Result<const uint8_t*> AllocationTable::page(uint64_t number) {
         TRY_ASSIGN(const size_t more, read_copy(copy, range.offset + filled, ByteSpan(slot.bytes).subspan(filled)));
         filled += more;
     }
+    slot.unread.clear();
+    if (place_.unread) TRY(take_from_other_copies(slot, range));
     slot.number = number;
     return static_cast<const uint8_t*>(slot.bytes.data());
+}
+
+std::vector<UnreadRange> AllocationTable::unread_in(uint32_t copy, ByteRange range) const {
+    std::vector<UnreadRange> out;
+    if (!place_.unread) return out;
+    const uint64_t start = place_.offset_bytes + geometry_.fat_offset + copy * geometry_.fat_length;
+    const ByteRange place{start + range.offset, range.length};
+    auto lost = std::lower_bound(place_.unread->begin(), place_.unread->end(), place.offset,
+                                 [](const UnreadRange& r, uint64_t offset) { return r.range.end() <= offset; });
+    for (; lost != place_.unread->end() && lost->range.offset < place.end(); ++lost) {
+        const ByteRange hit = intersect(lost->range, place);
+        out.push_back({{hit.offset - start, hit.length}, lost->cause});
+    }
+    return out;
+}
+
+// Replaces what was not read of the first choice by what was read of another copy; notes what no copy has.
+Result<void> AllocationTable::take_from_other_copies(Page& page, ByteRange range) {
+    std::vector<UnreadRange> lost = unread_in(first_choice_, range);
+    for (uint32_t copy = 0; copy < std::min(geometry_.fat_count, kMaxCopiesTried) && !lost.empty(); ++copy) {
+        if (copy == first_choice_) continue;
+        std::vector<UnreadRange> still_lost;
+        for (const UnreadRange& gap : lost) {
+            const ByteSpan place = ByteSpan(page.bytes).subspan(gap.range.offset - range.offset, gap.range.length);
+            std::vector<uint8_t> other(place.size());
+            TRY_ASSIGN(const size_t filled, read_copy(copy, gap.range.offset, other));
+            std::copy_n(other.begin(), filled, place.begin());
+            for (const UnreadRange& part : unread_in(copy, {gap.range.offset, filled})) still_lost.push_back({part.range, gap.cause});
+            if (filled < place.size()) still_lost.push_back({{gap.range.offset + filled, place.size() - filled}, gap.cause});
+        }
+        lost = std::move(still_lost);
+    }
+    page.unread = std::move(lost);
+    return {};
 }
 
 Result<void> AllocationTable::compare_copies(FindingSink& findings) {
@@ -107,7 +145,10 @@ Result<void> AllocationTable::compare_copies(FindingSink& findings) {
         if (std::memcmp(mine, other.data(), present) == 0) continue;
         // Sectors are counted by 512 bytes inside a page, so that none is counted on two pages.
         for (size_t at = 0; at < present; at += 512) {
-            if (std::memcmp(mine + at, other.data() + at, std::min<size_t>(512, present - at)) == 0) continue;
+            const size_t length = std::min<size_t>(512, present - at);
+            if (std::memcmp(mine + at, other.data() + at, length) == 0) continue;
+            const ByteRange sector{range.offset + at, length};
+            if (!unread_in(0, sector).empty() || !unread_in(1, sector).empty()) continue;  // one of them says nothing
             if (differing_sectors_++ == 0) first_sector = (range.offset + at) / 512;
         }
     }
@@ -125,6 +166,16 @@ Result<void> AllocationTable::compare_copies(FindingSink& findings) {
 
 void AllocationTable::report_absent(FindingSink& findings) const {
     for (uint32_t copy = 0; copy < std::min(geometry_.fat_count, kMaxCopiesTried); ++copy) {
+        uint64_t unread = 0;
+        for (const UnreadRange& lost : unread_in(copy, {0, used_bytes_})) unread += lost.range.length;
+        if (unread != 0)
+            findings.add({"fat_on_missing_sectors",
+                          fmt::format("copy {} of the FAT: {} of {} bytes were not read from the medium; another copy stands in where it can",
+                                      copy + 1, unread, used_bytes_),
+                          fmt::format(R"({{"copy":{},"unread_bytes":{},"offset":{},"length":{}}})", copy + 1, unread,
+                                      place_.offset_bytes + geometry_.fat_offset + copy * geometry_.fat_length, used_bytes_),
+                          place_.volume,
+                          {}});
         const uint64_t present = present_bytes(copy);
         if (present == used_bytes_) continue;
         findings.add({"fat_beyond_image",

@@ -8,6 +8,7 @@
 #include "base/finding.h"
 #include "base/result.h"
 #include "fs/fat/boot_sector.h"
+#include "fs/fs_reader.h"
 #include "image/byte_source.h"
 
 namespace ntt {
@@ -20,12 +21,13 @@ enum class LinkKind : uint8_t {
     reserved,      // 1, or one of the values between the last possible cluster and the bad mark
     bad,           // marked bad when the disk was formatted
     out_of_range,  // a cluster that the volume does not have
-    absent,        // the entry lies beyond the image's end in every copy
+    absent,        // no copy of the entry was read: beyond the image's end, or on sectors that the rescue map names
 };
 
 struct FatLink {
     LinkKind kind = LinkKind::end;
     uint32_t value = 0;  // the entry as it stands, 28 bits at most
+    Cause absence = Cause::BEYOND_EOF;  // of an absent entry
 };
 
 // Where a FAT volume lies, and what its findings are filed under.
@@ -33,18 +35,19 @@ struct FatPlace {
     const ByteSource& source;
     uint64_t offset_bytes = 0;  // of the volume in the image
     int volume = 0;
+    std::shared_ptr<const std::vector<UnreadRange>> unread;  // null: everything was read
 };
 
 // Reads the table through a cache of bounded size (kPageBytes * kCachedPages): a floppy's in one go, 500 GB's page by page.
-// Uses the first copy, or the active one of a FAT32 volume without mirroring; what the image does not have of it comes
-// from the other copies. The source must outlive it. One thread at a time.
+// Uses the first copy, or the active one of a FAT32 volume without mirroring; what the image does not have of it, or
+// was not read from the medium, comes from the other copies. The source must outlive it. One thread at a time.
 class AllocationTable {
 public:
     static constexpr size_t kPageBytes = 48 << 10;  // a multiple of 12: no 12- or 32-bit entry lies on two pages
     static constexpr size_t kCachedPages = 1024;
 
     // Reads both copies once and compares them, unless mirroring is off. Findings: fat_copies_differ (how many sectors
-    // differ, and the first one), fat_beyond_image. Errors: those of ByteSource::read.
+    // differ, and the first one), fat_beyond_image, fat_on_missing_sectors. Errors: those of ByteSource::read.
     static Result<AllocationTable> load(const FatPlace& place, const FatGeometry& geometry, FindingSink& findings);
 
     // What the entry of `cluster` (0 … last_cluster()) says. Errors: those of ByteSource::read.
@@ -58,12 +61,16 @@ private:
     struct Page {
         uint64_t number = UINT64_MAX;
         std::vector<uint8_t> bytes;
+        std::vector<UnreadRange> unread;  // in the table: what no copy has
     };
 
     AllocationTable(const FatPlace& place, const FatGeometry& geometry);
     ByteRange page_range(uint64_t number) const;  // in the table
     Result<size_t> read_copy(uint32_t copy, uint64_t offset, ByteSpan out) const;
     Result<const uint8_t*> page(uint64_t number);
+    // The unread parts of a range of the table in one copy, in table offsets.
+    std::vector<UnreadRange> unread_in(uint32_t copy, ByteRange range) const;
+    Result<void> take_from_other_copies(Page& page, ByteRange range);
     Result<void> compare_copies(FindingSink& findings);
     void report_absent(FindingSink& findings) const;
     uint64_t present_bytes(uint32_t copy) const;

@@ -55,14 +55,14 @@ std::string_view to_string(ChainStop stop) {
     NTT_CHECK(false, "a stop that does not exist");
 }
 
-Cause cause_of(ChainStop stop) {
+Cause Chain::cause() const {
     switch (stop) {
         case ChainStop::end: return Cause::FAT_CHAIN_SHORT;
         case ChainStop::free:
         case ChainStop::reserved:
         case ChainStop::bad:
         case ChainStop::out_of_range: return Cause::FAT_CHAIN_INVALID;
-        case ChainStop::absent: return Cause::BEYOND_EOF;
+        case ChainStop::absent: return absence;
         case ChainStop::loop: return Cause::FAT_CHAIN_LOOP;
         case ChainStop::longer: break;
     }
@@ -98,6 +98,7 @@ Result<Chain> ChainFollower::follow(uint32_t first_cluster, uint64_t max_cluster
     for (const ClusterRun& run : chain.runs) visited_.erase(run);
     TRY(std::move(outcome));
     chain.value = link.value;
+    chain.absence = link.absence;
     chain.stop = link.kind == LinkKind::next && chain.clusters < max_clusters ? ChainStop::loop : stop_of(link.kind);
     return chain;
 }
@@ -117,7 +118,7 @@ Result<FileLayout> ChainFollower::lay_out(uint32_t first_cluster, uint64_t size)
         covered += length;
     }
     if (covered < size) {
-        const Cause cause = size > geometry_.data_bytes() ? Cause::IMPLAUSIBLE_SIZE : cause_of(layout.chain.stop);
+        const Cause cause = size > geometry_.data_bytes() ? Cause::IMPLAUSIBLE_SIZE : layout.chain.cause();
         layout.faults.push_back({cause, covered, size - covered, layout.chain.evidence(expected)});
     }
     return layout;

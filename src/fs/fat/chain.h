@@ -42,8 +42,6 @@ private:
 enum class ChainStop : uint8_t { end, free, reserved, bad, out_of_range, absent, loop, longer };
 // "free", "out_of_range", "fat_absent" …: `kind` in evidence.
 std::string_view to_string(ChainStop stop);
-// The cause of what is missing behind it; NTT_CHECKs for `longer`, behind which nothing is.
-Cause cause_of(ChainStop stop);
 
 // A chain as far as it could be followed. `value` is what stands at the stop: the entry of `at_cluster` in the table, or
 // the start cluster itself when at_cluster is 0 (there is no cluster 0).
@@ -54,7 +52,10 @@ struct Chain {
     ChainStop stop = ChainStop::end;
     uint32_t at_cluster = 0;
     uint32_t value = 0;
+    Cause absence = Cause::BEYOND_EOF;  // why an absent entry is absent
 
+    // The cause of what is missing behind the stop; NTT_CHECKs for `longer`, behind which nothing is.
+    Cause cause() const;
     // A JSON object that lets a person check the stop by hand in the table.
     std::string evidence(uint64_t expected_clusters) const;
 };

@@ -190,7 +190,7 @@ Result<DirectoryPlaces> FatReader::locate(const Directory& directory) {
         places.stop = json{{"cause", "limit"}, {"limit_entries", kMaxEntriesPerDirectory}};
     } else if (chain.stop != ChainStop::end) {
         places.stop = json::parse(chain.evidence(chain.clusters));
-        (*places.stop)["cause"] = to_string(cause_of(chain.stop));
+        (*places.stop)["cause"] = to_string(chain.cause());
     }
 
     for (const ClusterRun& run : chain.runs) {
@@ -406,7 +406,7 @@ Result<std::unique_ptr<FsReader>> open_fat(const ByteSource& source, const Volum
     if (!geometry || !checked_add(volume.offset_bytes, std::max(geometry->total_bytes, geometry->data_offset)))
         return make_error(ErrorCode::unsupported, fmt::format("no boot sector of a FAT volume at byte {}", volume.offset_bytes));
 
-    const FatPlace place{source, volume.offset_bytes, volume.number};
+    const FatPlace place{source, volume.offset_bytes, volume.number, options.unread};
     TRY_ASSIGN(AllocationTable table, AllocationTable::load(place, *geometry, findings));
     return std::unique_ptr<FsReader>(
         std::make_unique<FatReader>(place, *std::move(geometry), std::move(table), std::move(zone), *code_page, options));
