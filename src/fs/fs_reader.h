@@ -93,7 +93,7 @@ struct ReaderOptions {
     std::string fat_codepage = "cp850";
     std::string fat_timezone = "UTC";  // an IANA name
     // From the rescue map, sorted and disjoint: structures there are not to be trusted. Null: everything was read.
-    std::shared_ptr<const std::vector<UnreadRange>> unread;
+    std::shared_ptr<const std::vector<UnreadRange>> unread = nullptr;
 };
 
 class FsReader {

@@ -35,7 +35,7 @@ struct FatPlace {
     const ByteSource& source;
     uint64_t offset_bytes = 0;  // of the volume in the image
     int volume = 0;
-    std::shared_ptr<const std::vector<UnreadRange>> unread;  // null: everything was read
+    std::shared_ptr<const std::vector<UnreadRange>> unread = nullptr;  // null: everything was read
 };
 
 // Reads the table through a cache of bounded size (kPageBytes * kCachedPages): a floppy's in one go, 500 GB's page by page.
