@@ -132,6 +132,20 @@ TEST(DirectoryOnBadSectors, is_a_finding_and_exit_3_never_silence) {
     EXPECT_EQ(unharmed.run({"ingest", image}).exit, 0) << "a lost sector behind a directory's end mark hides nothing";
 }
 
+TEST(LostRootDirectory, is_told_by_the_clusters_in_use_when_there_is_no_map) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "floppy.img";
+    make_floppy(image, {{"A.BIN", chosen_bytes(1, 9000)}});
+    patch_file(image, 19 * 512, std::string(14 * 512, '\0'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code='directory_unreadable'"), "1\n");
+    make_floppy(dir / "empty.img", {});
+    Ntt empty;
+    EXPECT_EQ(empty.run({"ingest", dir / "empty.img"}).exit, 0);
+}
+
 TEST(RescueMapChange, brings_new_verdicts_and_what_was_damaged_becomes_stored) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;

@@ -76,6 +76,7 @@ public:
 private:
     struct Scan;  // of one directory
 
+    Result<void> look_for_lost_files();
     Result<void> list_directory(const Directory& directory, std::vector<Directory>& children);
     Result<DirectoryPlaces> locate(const Directory& directory);
     Result<void> scan_range(Scan& scan, ByteRange range);
@@ -100,6 +101,7 @@ private:
     std::vector<uint8_t> buffer_;
 
     std::string label_;
+    bool nothing_listed_ = true;
     uint64_t deleted_entries_ = 0, implausible_dates_ = 0;
     std::map<std::string, uint64_t> findings_by_code_;
 };
@@ -127,6 +129,7 @@ Result<void> FatReader::list(EntrySink& sink, const CancelToken& cancel) {
     sink_ = &sink;
     cancel_ = &cancel;
     directory_clusters_ = ClusterSet(geometry_);
+    nothing_listed_ = true;
     deleted_entries_ = implausible_dates_ = 0;
     findings_by_code_.clear();
     label_.clear();
@@ -141,6 +144,19 @@ Result<void> FatReader::list(EntrySink& sink, const CancelToken& cancel) {
         // The last is taken next: turned round, the walk goes in the order of the disk.
         std::move(children.rbegin(), children.rend(), std::back_inserter(pending));
     }
+    return nothing_listed_ ? look_for_lost_files() : Result<void>();
+}
+
+// An empty root over a table that is in use: the root is what was lost (zeros look like an empty directory).
+Result<void> FatReader::look_for_lost_files() {
+    if (geometry_.fat_bits == 32) return {};  // its root is a chain of its own, and the table may be a gigabyte
+    uint64_t in_use = 0;
+    for (uint32_t cluster = 2; cluster <= geometry_.last_cluster(); ++cluster) {
+        TRY_ASSIGN(const FatLink link, table_.link(cluster));
+        if (link.kind == LinkKind::next || link.kind == LinkKind::end) ++in_use;
+    }
+    if (in_use != 0 && deleted_entries_ == 0)
+        report_unreadable({"", {}, geometry_.root_cluster, 0}, {{"cause", to_string(Cause::FS_CORRUPT)}, {"clusters_in_use", in_use}, {"entries_read", 0}});
     return {};
 }
 
@@ -302,6 +318,7 @@ Result<void> FatReader::deliver(Scan& scan, const ShortEntry& entry, EntryKind k
         inode.size = entry.size;
         TRY(lay_out_file(inode, first_cluster, name.path));
     }
+    nothing_listed_ = false;
     TRY(sink_->add_inode(std::move(inode)));
     return sink_->add_name(std::move(name));
 }
