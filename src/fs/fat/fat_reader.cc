@@ -144,7 +144,8 @@ Result<void> FatReader::list(EntrySink& sink, const CancelToken& cancel) {
         // The last is taken next: turned round, the walk goes in the order of the disk.
         std::move(children.rbegin(), children.rend(), std::back_inserter(pending));
     }
-    return nothing_listed_ ? look_for_lost_files() : Result<void>();
+    const bool known_to_be_lost = findings_by_code_.contains("directory_unreadable");
+    return nothing_listed_ && !known_to_be_lost ? look_for_lost_files() : Result<void>();
 }
 
 // An empty root over a table that is in use: the root is what was lost (zeros look like an empty directory).
