@@ -429,7 +429,6 @@ private:
             job_.progress.bytes_done += item.outcome.blob_size;
             report_.bytes += item.bytes_read;
             ++report_.files;
-            if (item.outcome.status == Status::pending) ++report_.read_failures;
             if (item.waits) continue;
             if (group_.empty()) group_since_us_ = job_.clock.monotonic_us();
             if (item.staged) {

@@ -37,7 +37,6 @@ struct CopyReport {
     uint64_t bytes = 0;          // of their contents that were read
     uint64_t fresh_blobs = 0, fresh_bytes = 0;
     uint64_t deduplicated = 0;   // contents that the store already had
-    uint64_t read_failures = 0;  // files left pending because the host could not read them
     bool interrupted = false;
 };
 

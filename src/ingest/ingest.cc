@@ -311,7 +311,6 @@ Result<void> Run::enumerate() {
 }
 
 Result<void> Run::renew() {
-    report_.known_before = true;
     TRY_ASSIGN(const std::vector<VolumeRow> rows, context_.catalog.volumes(medium_->medium_hash));
     for (const VolumeRow& row : rows) volumes_.push_back(volume_of(row));
 

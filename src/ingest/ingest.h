@@ -53,7 +53,6 @@ struct IngestReport {
     CopyReport copy;
     size_t volumes = 0;
     std::string health;
-    bool known_before = false;  // the medium was enumerated by an earlier run
     int exit = 0;               // the contract's: 0 3 4 130
 };
 
