@@ -8,6 +8,7 @@
 #include "command.h"
 #include "pages.h"
 #include "report/json.h"
+#include "report/summary.h"
 #include "session.h"
 
 namespace ntt::cli {
@@ -25,8 +26,15 @@ Exit report(Io& io, std::string_view verb, const Error& error, Exit exit, bool j
     return exit;
 }
 
+// What stops a call before its first source: with --json the call still ends with its closing line.
+Exit report_before_start(Io& io, std::string_view verb, const Error& error, Exit exit, bool json) {
+    report(io, verb, error, exit, json);
+    if (json && (verb == "ingest" || verb == "copy")) print(io.out, to_line(result_json(exit, 0)));
+    return exit;
+}
+
 Exit usage_error(Io& io, std::string_view verb, const std::string& message, const std::string& hint, bool json) {
-    return report(io, verb, make_error(ErrorCode::invalid_argument, message, hint), Exit::usage, json);
+    return report_before_start(io, verb, make_error(ErrorCode::invalid_argument, message, hint), Exit::usage, json);
 }
 
 Exit run_command(Command& command, const std::vector<std::string>& args, Io& io) {
@@ -47,9 +55,9 @@ Exit run_command(Command& command, const std::vector<std::string>& args, Io& io)
     }
 
     auto settings = load_settings(io.env, common, io.variable);
-    if (!settings.ok()) return report(io, verb, settings.error(), Exit::usage, common.json);
+    if (!settings.ok()) return report_before_start(io, verb, settings.error(), Exit::usage, common.json);
     auto session = Session::open(io, std::move(settings).value());
-    if (!session.ok()) return report(io, verb, session.error(), exit_of(session.error()), common.json);
+    if (!session.ok()) return report_before_start(io, verb, session.error(), exit_of(session.error()), common.json);
     const Result<Exit> done = command.run(*session);
     const Result<void> written = done.ok() ? session->out().flush() : Result<void>();
     if (done.ok() && written.ok()) return *done;

@@ -49,6 +49,10 @@ TEST(Cli, an_error_with_json_is_one_object_on_stdout_with_null_for_what_is_absen
     EXPECT_EQ(lines[0]["code"], "not_found");
     EXPECT_TRUE(lines[0].at("source").is_null());
     EXPECT_TRUE(lines[0].at("hint").is_string());
+    const auto ingest = shell.run({"ingest", "--json"}).lines();  // which ends with its closing line all the same
+    ASSERT_EQ(ingest.size(), 2u);
+    EXPECT_EQ(ingest[0]["type"], "error");
+    EXPECT_EQ(ingest[1], (nlohmann::json{{"type", "result"}, {"exit", 2}, {"sources", 0}}));
     const auto usage = shell.run({"show", "--json"}).lines();
     ASSERT_EQ(usage.size(), 1u);
     EXPECT_EQ(usage[0]["code"], "invalid_argument");

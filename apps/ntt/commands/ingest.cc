@@ -3,6 +3,7 @@
 #include "base/ids.h"
 #include "ingesting.h"
 #include "report/json.h"
+#include "report/summary.h"
 
 namespace ntt::cli {
 namespace {
@@ -80,7 +81,10 @@ public:
 private:
     static Result<Exit> usage(Session& session, const char* words) {
         session.say(words);
-        if (session.json()) TRY(session.out().json(json_of(make_error(ErrorCode::invalid_argument, words), std::nullopt)));
+        if (session.json()) {
+            TRY(session.out().json(json_of(make_error(ErrorCode::invalid_argument, words), std::nullopt)));
+            TRY(session.out().json(result_json(Exit::usage, 0)));
+        }
         return Exit::usage;
     }
 

@@ -4,6 +4,7 @@
 #include <tsk/libtsk.h>
 
 #include <tsk/fs/tsk_ffs.h>
+#include <tsk/fs/tsk_ntfs.h>
 
 #include <algorithm>
 #include <array>
@@ -20,6 +21,7 @@
 #include "fs/tsk/inode_set.h"
 #include "fs/tsk/iso9660_reader.h"
 #include "fs/tsk/listing_report.h"
+#include "fs/tsk/metadata_places.h"
 #include "fs/tsk/path_names.h"
 #include "fs/tsk/superblock_patch.h"
 #include "fs/tsk/tsk_attributes.h"
@@ -94,14 +96,15 @@ int mode_type(char letter) {
 
 class TskReader final : public FsReader {
 public:
-    static Result<std::unique_ptr<FsReader>> open(const ByteSource& source, const Volume& volume, FindingSink& findings);
+    static Result<std::unique_ptr<FsReader>> open(const ByteSource& source, const Volume& volume, const ReaderOptions& options, FindingSink& findings);
 
     Result<void> list(EntrySink& sink, const CancelToken& cancel) override;
     Result<size_t> read_content(const std::string& fs_ino, const std::string& stream, uint64_t offset, ByteSpan out) override;
     std::string detail() const override;
 
 private:
-    TskReader(const Volume& volume, Family family) : volume_(volume), family_(family), report_(volume.number) {}
+    TskReader(const Volume& volume, Family family, const ReaderOptions& options)
+        : volume_(volume), family_(family), places_(options.unread), report_(volume.number) {}
 
     struct Folder {
         uint64_t ino;
@@ -121,6 +124,11 @@ private:
     Result<void> add_streams(uint64_t ino, const InodeEntry& file, EntrySink& sink);
     bool is_left_out(uint64_t ino);
 
+    // --- what was not read from the medium ---
+    Result<void> find_metadata_places(const ByteSource& source);
+    void report_superblock(const ByteSource& source, FindingSink& findings) const;
+    std::vector<ByteRange> ranges_of_attributes(uint64_t ino);  // of all that is not resident
+
     // --- one inode ---
     const TSK_FS_META* load(uint64_t ino);  // nullptr: take_tsk_error() has the words
     InodeEntry describe(uint64_t ino, const TSK_FS_META& meta);
@@ -135,6 +143,7 @@ private:
 
     Volume volume_;
     Family family_;
+    MetadataPlaces places_;
     std::unique_ptr<TskImage> image_;  // outlives fs_
     FsPtr fs_;
     FilePtr file_;  // the inode at hand; reused, as libtsk's own walk does
@@ -158,11 +167,12 @@ private:
 
 // --- opening ---
 
-Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, const Volume& volume, FindingSink& findings) {
+Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, const Volume& volume, const ReaderOptions& options,
+                                                  FindingSink& findings) {
     const auto known =
         std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const FamilyName& f) { return f.name == volume.fs_type; });
     if (known == std::end(kFamilies)) return make_error(ErrorCode::unsupported, "no reader for the filesystem " + volume.fs_type);
-    std::unique_ptr<TskReader> reader(new TskReader(volume, known->family));
+    std::unique_ptr<TskReader> reader(new TskReader(volume, known->family, options));
     if (volume.offset_bytes >= source.size_bytes())
         return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
     TRY_ASSIGN(const auto patched, with_readable_superblock(source, volume));
@@ -198,6 +208,8 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
         const ProbeBytes boot = ProbeWindow(source, {volume.offset_bytes, 512}).head();
         reader->exfat_heap_ = volume.offset_bytes + (uint64_t{boot.le32(88)} << (boot.u8(108) & 15));
     }
+    TRY(reader->find_metadata_places(source));
+    reader->report_superblock(source, findings);
     if (known->family == Family::ext && !patched) {
         constexpr uint64_t kIncompatAt = 1024 + 0x60;
         constexpr uint8_t kEncryptByte2 = 0x01;  // INCOMPAT_ENCRYPT = 0x10000
@@ -211,12 +223,63 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
     return std::unique_ptr<FsReader>(std::move(reader));
 }
 
+// --- what was not read from the medium ---
+
+Result<void> TskReader::find_metadata_places(const ByteSource& source) {
+    if (!places_.has_unread()) return {};
+    if (family_ == Family::ext) return places_.use_ext(source, volume_.range());
+    if (family_ == Family::exfat) places_.use_exfat(exfat_heap_);
+    if (family_ == Family::ntfs && load(0) != nullptr) {
+        if (const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get(file_.get()); attribute != nullptr && attribute->size > 0) {
+            InodeEntry mft;
+            mft.size = static_cast<uint64_t>(attribute->size);
+            map_attribute(*attribute, place(), std::nullopt, mft);
+            places_.use_mft(std::move(mft.extents), reinterpret_cast<const NTFS_INFO&>(*fs_).mft_rsize_b);  // libtsk's way to derive
+        }
+    }
+    return host_failure();
+}
+
+// The place where a filesystem says what it is. It made sense, or we were not here; but the medium did not say it.
+void TskReader::report_superblock(const ByteSource& source, FindingSink& findings) const {
+    constexpr uint64_t kBytes = 512, kExtAt = 1024, kHfsAt = 1024;
+    if (family_ == Family::ufs) return;  // one of several places
+    const uint64_t at = volume_.offset_bytes + (family_ == Family::ext ? kExtAt : family_ == Family::hfsplus ? kHfsAt : 0);
+    if (at >= source.size_bytes()) return;
+    const auto lost = places_.unread_in({at, kBytes});
+    if (!lost) return;
+    findings.add({"superblock_on_missing_sectors",
+                  "the filesystem's first sector was not read from the medium: what stands there in the image is taken as it is",
+                  text_of({{"image_offset", at}, {"length", kBytes}, {"cause", to_string(lost->cause)}}), volume_.number, std::nullopt});
+}
+
+std::vector<ByteRange> TskReader::ranges_of_attributes(uint64_t ino) {
+    std::vector<ByteRange> ranges;
+    if (load(ino) == nullptr) return ranges;
+    const int count = tsk_fs_file_attr_getsize(file_.get());
+    for (int i = 0; i < count; ++i) {
+        const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get_idx(file_.get(), i);
+        if (attribute == nullptr || attribute->size <= 0 || !(attribute->flags & TSK_FS_ATTR_NONRES)) continue;
+        InodeEntry content;
+        content.size = static_cast<uint64_t>(attribute->size);
+        map_attribute(*attribute, place(), std::nullopt, content);
+        for (const Extent& extent : content.extents)
+            if (extent.kind != ExtentKind::hole) ranges.push_back({extent.image_offset, extent.length});
+    }
+    take_tsk_error();
+    return ranges;
+}
+
 // --- walking ---
 
 Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
     pending_ = {{fs_->root_inum, ""}};
     seen_.insert(fs_->root_inum);
     folders_.insert(fs_->root_inum);
+    if (const auto lost = places_.unread_under(fs_->root_inum))
+        report_.add("directory_unreadable", "the root folder's inode lies on sectors that were not read: files may be missing here",
+                    {{"path", ""}, {"image_offset", lost->range.offset}, {"length", lost->range.length}, {"cause", to_string(lost->cause)}},
+                    std::nullopt, sink);
     while (!pending_.empty()) {
         TRY(cancel.check());
         const Folder folder = std::move(pending_.back());
@@ -250,6 +313,15 @@ Result<void> TskReader::list_tsk_folder(const Folder& folder, EntrySink& sink) {
                     {{"path", folder.path}, {"ino", folder.ino}, {"libtsk", take_tsk_error()}}, static_cast<int64_t>(folder.ino),
                     sink);
         return {};
+    }
+    if (places_.has_unread()) {
+        // Of HFS+ all names of all folders stand in the catalogue file.
+        constexpr uint64_t kHfsCatalogue = 4;
+        const bool hfsplus = family_ == Family::hfsplus;
+        const bool root = folder.ino == fs_->root_inum;
+        DirectoryPlace names{folder.path, root ? std::nullopt : std::optional(static_cast<int64_t>(folder.ino)), {}};
+        if (!hfsplus || root) names.ranges = ranges_of_attributes(hfsplus ? kHfsCatalogue : folder.ino);
+        sink.add_directory(std::move(names));
     }
     for (size_t i = 0; i < dir->names_used; ++i) {
         const TSK_FS_NAME& entry = dir->names[i];
@@ -358,6 +430,14 @@ Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint6
             if (ino == fs_->root_inum) return {};
         }
     } else {
+        if (const auto lost = places_.unread_under(ino)) {
+            report_.add("inode_unreadable", "a file is lost: its inode lies on sectors that were not read",
+                        {{"path", entry.path}, {"ino", ino}, {"image_offset", lost->range.offset}, {"length", lost->range.length},
+                         {"cause", to_string(lost->cause)}},
+                        static_cast<int64_t>(ino), sink);
+            unreadable_.insert(ino);
+            return {};
+        }
         const TSK_FS_META* meta = load(ino);
         TRY(host_failure());
         const bool stale = meta && sequence && meta->seq != *sequence;
@@ -630,10 +710,10 @@ std::string TskReader::detail() const {
 
 }  // namespace
 
-Result<std::unique_ptr<FsReader>> open_tsk(const ByteSource& source, const Volume& volume, const ReaderOptions& /*FAT's only*/,
+Result<std::unique_ptr<FsReader>> open_tsk(const ByteSource& source, const Volume& volume, const ReaderOptions& options,
                                            FindingSink& findings) {
     if (volume.fs_type == "iso9660") return open_iso9660(source, volume, findings);
-    return TskReader::open(source, volume, findings);
+    return TskReader::open(source, volume, options, findings);
 }
 
 }  // namespace ntt

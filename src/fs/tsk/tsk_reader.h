@@ -20,11 +20,13 @@ namespace ntt {
 // attribute id, stream = their name ("rsrc" for the fork), fs_ino = "inode-type-id", path = the file's + ":" + stream.
 // Names: raw bytes of ext and UFS; UTF-8 of the others, as libtsk decodes it. HFS+: '/' in a name is given as ':', as Mac OS
 // shows it in a shell.
+// What ReaderOptions::unread covers is not believed (metadata_places.h): an inode there is inode_unreadable, whatever the image
+// holds. Not known, and so believed: inodes of UFS and HFS+, of ext with META_BG, and extension records of NTFS.
 // ext and UFS: an indirect block is an opaque extent of its file, because one that was not read looks like holes.
 //
 // Findings: directory_unreadable ("files may be missing here": path, and the block or libtsk's words), directory_loop,
 // inode_unreadable (a name whose inode cannot be read), inode_marked_free (ext and UFS: it is read all the same), name_invalid,
-// path_too_long; from opening encryption_in_use (ext4: every file is then taken as encrypted). At most
+// path_too_long; from opening superblock_on_missing_sectors, encryption_in_use (ext4: every file is then taken as encrypted). At most
 // kMaxFindingsOfOneCode of each.
 // Errors: unsupported when libtsk does not take it for what it was detected as; those of ByteSource::read.
 //
