@@ -17,7 +17,8 @@ Health health_of_image(uint64_t image_size, const RescueMap* map, uint64_t decla
     return health;
 }
 
-std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, bool boot_sector_lost) {
+std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, bool boot_sector_lost,
+                                       std::optional<uint8_t> erased_with) {
     json out = problems ? json::parse(*problems, nullptr, false) : json::object();
     if (!out.is_object()) out = json::object();
     if (counts.beyond_eof > 0) {
@@ -28,6 +29,11 @@ std::optional<std::string> problems_of(const std::optional<std::string>& problem
     if (counts.doubled_names > 0) out["duplicate_paths"] = counts.doubled_names;
     if (counts.unreadable_directories > 0) out["unreadable_directories"] = counts.unreadable_directories;
     if (boot_sector_lost) out["boot_sector_corruption"] = true;
+    if (erased_with) {
+        out["erased_disk"] = true;
+        out["fill_byte"] = fmt::format("{:#04x}", *erased_with);
+        if (*erased_with == 0) out["all_zeros"] = true;
+    }
     if (out.empty()) return problems;
     return out.dump();
 }

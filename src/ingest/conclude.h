@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,9 @@ struct Health {
 Health health_of_image(uint64_t image_size, const RescueMap* map, uint64_t declared_end);
 
 // The keys of medium.problems that an enumeration gives, merged into `problems` (a JSON object as text, or empty).
-// nullopt when there is no problem to record.
-std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, bool boot_sector_lost);
+// nullopt when there is no problem to record. `erased_with`: the byte that fills the whole medium.
+std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, bool boot_sector_lost,
+                                       std::optional<uint8_t> erased_with = std::nullopt);
 
 // The contract's exit code of a source: 3 damaged, unreadable, a filesystem not read, or none found; 4 work left; 0.
 int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes, const std::vector<FindingRow>& findings);

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/kill_point.h"
 #include "diagnose/verdict.h"
+#include "image/fill.h"
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
 #include "ingest/identify.h"
@@ -24,22 +25,6 @@ namespace {
 constexpr uint64_t kOverlapBytes = uint64_t{64} << 20;
 
 constexpr uint64_t kSuperblockBytes = 128 << 10;  // every filesystem says what it is within these
-constexpr uint64_t kBlankSamples = 64;            // places looked at, spread over a partition, before it counts as empty
-constexpr size_t kBlankSampleBytes = 64 << 10;
-
-// Whether the range looks like one repeated byte: an unused or erased partition. Reads samples, not everything.
-Result<bool> is_blank(const ByteSource& source, ByteRange range) {
-    std::vector<uint8_t> sample;
-    std::optional<uint8_t> fill;
-    const uint64_t step = std::max<uint64_t>(range.length / kBlankSamples, kBlankSampleBytes);
-    for (uint64_t at = range.offset; at < range.end(); at += step) {
-        sample.resize(std::min<uint64_t>(kBlankSampleBytes, range.end() - at));
-        TRY(source.read(at, sample));
-        if (!fill) fill = sample.front();
-        if (std::any_of(sample.begin(), sample.end(), [&](uint8_t byte) { return byte != *fill; })) return false;
-    }
-    return true;
-}
 
 struct FindingList final : FindingSink {
     std::vector<Finding> findings;
@@ -107,6 +92,7 @@ private:
     Result<void> lock_medium(const std::string& medium_hash);
     Result<void> refuse_if_changed(const BlobId& digest);
     Result<std::optional<MediumRow>> medium_at_this_path();
+    Result<void> note_fill(Volume& volume, ByteRange place, uint8_t fill, const EnumerationTarget& target);
     bool boot_sector_lost() const;
     Result<void> look_into_unrecognised(Volume& volume, const DamageMap& damage, const EnumerationTarget& target);
 
@@ -123,6 +109,7 @@ private:
     std::optional<MediumRow> medium_;             // as the catalog has it; set once it is known or enumerated
     std::optional<ImageRow> image_row_;
     std::vector<Volume> volumes_;
+    std::optional<uint8_t> erased_with_;          // the byte that fills the whole medium
 };
 
 Result<void> Run::open() {
@@ -208,9 +195,10 @@ Result<void> Run::refuse_if_changed(const BlobId& now) {
 Result<void> Run::look_into_unrecognised(Volume& volume, const DamageMap& damage, const EnumerationTarget& target) {
     if (volume.role != Role::unknown || !volume.view.empty() || volume.outcome != Outcome::no_filesystem) return {};
     const ByteRange place = intersect(volume.range(), {0, image_.source->size_bytes()});
-    TRY_ASSIGN(const bool blank, is_blank(*image_.source, place));
+    TRY_ASSIGN(const std::optional<uint8_t> fill, constant_fill(*image_.source, place, context_.cancel));
+    if (fill && damage.missing_in(place).empty()) return note_fill(volume, place, *fill, target);
     const std::vector<MissingRange> missing = damage.missing_in({place.offset, std::min(place.length, kSuperblockBytes)});
-    if (blank && missing.empty()) return {};
+    if (fill && missing.empty()) return {};  // what was read is empty; of the rest nobody knows
     Finding finding;
     finding.code = "filesystem_unrecognised";
     finding.volume = volume.number;
@@ -226,6 +214,24 @@ Result<void> Run::look_into_unrecognised(Volume& volume, const DamageMap& damage
     detail["not_empty"] = true;
     volume.detail = detail.dump();
     return {};
+}
+
+// Every byte was read, and all are the same: nothing is lost here, because nothing is here.
+Result<void> Run::note_fill(Volume& volume, ByteRange place, uint8_t fill, const EnumerationTarget& target) {
+    const std::string shown = fmt::format("{:#04x}", fill);
+    nlohmann::json detail = nlohmann::json::parse(volume.detail, nullptr, false);
+    if (!detail.is_object()) detail = nlohmann::json::object();
+    detail["fill"] = fill_word(fill);
+    detail["fill_byte"] = shown;
+    volume.detail = detail.dump();
+    if (place != ByteRange{0, image_.source->size_bytes()}) return {};
+    erased_with_ = fill;
+    Finding finding;
+    finding.code = "erased_disk";
+    finding.volume = volume.number;
+    finding.message = fmt::format("the medium is {}: every byte is {}", fill_word(fill), shown);
+    finding.evidence = nlohmann::json{{"byte", shown}, {"offset", place.offset}, {"length", place.length}}.dump();
+    return context_.catalog.add_finding(target.medium, finding, target.now);
 }
 
 bool Run::boot_sector_lost() const {
@@ -299,7 +305,7 @@ Result<void> Run::enumerate() {
     medium.health = health.word;
     medium.rescued_bytes = health.rescued_bytes;
     const bool nothing_found = std::none_of(volumes_.begin(), volumes_.end(), [](const Volume& v) { return v.readable; });
-    medium.problems = problems_of(std::nullopt, counts, nothing_found && boot_sector_lost());
+    medium.problems = problems_of(std::nullopt, counts, nothing_found && boot_sector_lost(), erased_with_);
     medium.enum_done = iso8601_utc(context_.clock.wall_us());
     TRY(context_.catalog.update_medium(medium));
     kill_point("enumerate.before_commit");

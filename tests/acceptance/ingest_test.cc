@@ -386,6 +386,32 @@ TEST(UnknownPartition, that_is_not_empty_or_lies_beyond_the_image_is_no_success)
     EXPECT_EQ(beyond.run({"ingest", dir / "disk.img"}).exit, 3);
 }
 
+// Field cases V5, V18 and the mission's pattern 5.
+TEST(V18_ErasedDisk, is_told_with_its_byte_and_one_other_byte_is_enough_to_deny_it) {
+    const TempDir dir;
+    const auto problems_of_image = [&](const std::string& bytes, const std::string& map = "") {
+        write_file(dir / "e.img", bytes);
+        if (!map.empty()) write_file(dir / "e.img.map", map);
+        Ntt ntt;
+        EXPECT_EQ(ntt.run({"ingest", dir / "e.img"}).exit, 3);
+        const std::string problems = ntt.sql("SELECT problems FROM medium");
+        return problems == "\n" ? Json() : Json::parse(problems);
+    };
+    const auto erased = [](const char* byte) { return Json{{"erased_disk", true}, {"fill_byte", byte}}; };
+    EXPECT_EQ(problems_of_image(std::string(1'474'560, '\xF6')), erased("0xf6"));
+    EXPECT_EQ(problems_of_image(std::string(1'474'561, '\x55')), erased("0x55"));
+    Json zeros = erased("0x00");
+    zeros["all_zeros"] = true;
+    EXPECT_EQ(problems_of_image(std::string(9'000'000, '\0')), zeros);
+
+    std::string one_other(9'000'000, '\xF6');
+    one_other[8'500'123] = 'x';  // between the samples
+    EXPECT_TRUE(problems_of_image(one_other).is_null());
+    // Zeros that stand for sectors nobody has read say nothing of the medium.
+    const Json unread = problems_of_image(std::string(1'474'560, '\0'), rescue_map(1'474'560, {{700'416, 512}}, '-'));
+    EXPECT_FALSE(unread.contains("erased_disk")) << unread;
+}
+
 TEST(IndirectBlock, on_unread_sectors_damages_what_it_maps_and_the_rest_is_salvaged) {
     NTT_NEED_TOOL("mke2fs");
     const TempDir dir;
