@@ -12,9 +12,7 @@
 #include "base/hash.h"
 #include "base/kill_point.h"
 #include "diagnose/verdict.h"
-#include "fs/repair/floppy_boot_sector.h"
 #include "image/fill.h"
-#include "image/overlay.h"
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
 #include "ingest/identify.h"
@@ -96,14 +94,13 @@ private:
     Result<std::optional<MediumRow>> medium_at_this_path();
     Result<void> note_fill(Volume& volume, ByteRange place, uint8_t fill, const EnumerationTarget& target);
     bool boot_sector_lost() const;
-    Result<void> repair(Detection& detection);
     Result<void> look_into_unrecognised(Volume& volume, const DamageMap& damage, const EnumerationTarget& target);
 
     const IngestContext& context_;
     const IngestOptions& options_;
     IngestReport report_;
     OpenedImage image_;
-    FindingList map_findings_, repair_findings_;
+    FindingList map_findings_;
     std::optional<FileLock> image_lock_, medium_lock_;
     std::optional<NamedHash> named_;
     std::optional<BlobId> digest_;
@@ -112,7 +109,6 @@ private:
     std::optional<MediumRow> medium_;             // as the catalog has it; set once it is known or enumerated
     std::optional<ImageRow> image_row_;
     std::vector<Volume> volumes_;
-    std::unique_ptr<Overlay> repaired_;           // the image as readers see it; null: as it is
     std::optional<uint8_t> erased_with_;          // the byte that fills the whole medium
 };
 
@@ -244,50 +240,6 @@ bool Run::boot_sector_lost() const {
     return first.range.offset == 0 && first.status != BlockStatus::finished;
 }
 
-// Names that a listing gives; what it finds wrong is for the real listing to say.
-struct NameCounter final : EntrySink {
-    uint64_t names = 0;
-    void add(Finding) override {}
-    Result<void> add_inode(InodeEntry) override { return {}; }
-    Result<void> add_name(NameEntry) override {
-        ++names;
-        return {};
-    }
-};
-
-// Where no filesystem is seen, a floppy's lost boot sector is made anew over the image, and kept if that gives files.
-Result<void> Run::repair(Detection& detection) {
-    if (!options_.repair || detection.volumes.size() != 1 || !detection.volumes.front().view.empty()) return {};
-    const ByteSource& image = *image_.source;
-    const uint64_t medium_bytes = std::max(image.size_bytes(), image_.map ? image_.map->end() : 0);
-    TRY_ASSIGN(const std::optional<FloppyBootSector> boot, rebuild_floppy_boot_sector(image, medium_bytes));
-    if (!boot) return {};
-    auto overlay = std::make_unique<Overlay>(image, std::vector<Patch>{{0, boot->bytes}});
-    FindingList findings;
-    TRY_ASSIGN(Detection again, detect_volumes(*overlay, findings));
-    if (again.volumes.size() != 1 || !again.volumes.front().readable) return {};
-    Volume& volume = again.volumes.front();
-    NameCounter counter;
-    auto reader = open_reader(*overlay, volume, options_.reader, counter);
-    if (!reader.ok()) return {};
-    TRY((*reader)->list(counter, context_.cancel));
-    if (counter.names == 0) return {};
-
-    std::vector<uint8_t> replaced(boot->bytes.size());
-    TRY(image.read(0, replaced));
-    nlohmann::json detail = nlohmann::json::parse(volume.detail, nullptr, false);
-    if (!detail.is_object()) detail = nlohmann::json::object();
-    const nlohmann::json patch = {{"offset", 0}, {"length", replaced.size()}, {"replaced_blake3", blake3_of(replaced).hex()}, {"bytes_hex", to_hex(boot->bytes)}};
-    detail["repairs"] = {{{"kind", "fat_boot_sector"}, {"from", fmt::format("standard format of {} KiB", boot->size_kib)}, {"patches", {patch}}, {"files_before", 0}, {"files_after", counter.names}}};
-    volume.detail = detail.dump();
-    findings.add({"repaired", fmt::format("the boot sector is lost; with one made anew for a floppy of {} KiB {} names are found (the image is as it was)", boot->size_kib, counter.names),
-                  nlohmann::json{{"kind", "fat_boot_sector"}, {"size_kib", boot->size_kib}, {"names", counter.names}}.dump(), volume.number, std::nullopt});
-    repaired_ = std::move(overlay);
-    detection = std::move(again);
-    for (Finding& finding : findings.findings) repair_findings_.add(std::move(finding));
-    return {};
-}
-
 Result<void> Run::enumerate() {
     const std::string now = iso8601_utc(context_.clock.wall_us());
     const RescueMap* map = image_.map ? &*image_.map : nullptr;
@@ -316,9 +268,7 @@ Result<void> Run::enumerate() {
 
     FindingList detection_findings;
     TRY_ASSIGN(Detection detection, detect_volumes(*image_.source, detection_findings));
-    TRY(repair(detection));
-    const ByteSource& seen = repaired_ ? static_cast<const ByteSource&>(*repaired_) : *image_.source;
-    for (const FindingList* list : {&map_findings_, &detection_findings, &repair_findings_})
+    for (const FindingList* list : {&map_findings_, &detection_findings})
         for (const Finding& finding : list->findings) TRY(context_.catalog.add_finding(key, finding, now));
 
     const EnumerationTarget target{context_.catalog, key, medium.medium_hash, image.image_id, options_.copy.worker_id, now};
@@ -327,7 +277,7 @@ Result<void> Run::enumerate() {
     for (Volume& volume : detection.volumes) {
         TRY(look_into_unrecognised(volume, damage, target));
         TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, volume)));
-        TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, seen, volume, damage, options_.reader, options_.exclude, context_.cancel));
+        TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, options_.reader, options_.exclude, context_.cancel));
         TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, listed.volume)));
         counts.inodes += listed.counts.inodes;
         counts.names += listed.counts.names;
@@ -355,7 +305,7 @@ Result<void> Run::enumerate() {
     medium.health = health.word;
     medium.rescued_bytes = health.rescued_bytes;
     const bool nothing_found = std::none_of(volumes_.begin(), volumes_.end(), [](const Volume& v) { return v.readable; });
-    medium.problems = problems_of(std::nullopt, counts, repaired_ != nullptr || (nothing_found && boot_sector_lost()), erased_with_);
+    medium.problems = problems_of(std::nullopt, counts, nothing_found && boot_sector_lost(), erased_with_);
     medium.enum_done = iso8601_utc(context_.clock.wall_us());
     TRY(context_.catalog.update_medium(medium));
     kill_point("enumerate.before_commit");

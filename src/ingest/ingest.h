@@ -28,7 +28,6 @@ struct IngestOptions {
     std::optional<std::string> medium_hash;  // given by the operator; checked
     std::optional<std::string> map_path;     // default: found beside the image
     IngestGoal goal = IngestGoal::copy;
-    bool repair = true;                      // read a filesystem through an overlay where its own boot sector is lost
     ReaderOptions reader;
     CopyOptions copy;
     int startup_error_limit = 5;             // recorded failures after which a pending inode is given up at start

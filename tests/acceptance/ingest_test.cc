@@ -2,8 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <set>
-
 #include <fmt/format.h>
 
 #include "acceptance/ntt.h"
@@ -412,42 +410,6 @@ TEST(V18_ErasedDisk, is_told_with_its_byte_and_one_other_byte_is_enough_to_deny_
     // Zeros that stand for sectors nobody has read say nothing of the medium.
     const Json unread = problems_of_image(std::string(1'474'560, '\0'), rescue_map(1'474'560, {{700'416, 512}}, '-'));
     EXPECT_FALSE(unread.contains("erased_disk")) << unread;
-}
-
-// The mission's pattern 2, field case V17: the predecessor could only archive such a floppy.
-TEST(V17_LostBootSector, is_made_anew_in_memory_and_the_floppy_gives_its_files_back) {
-    NTT_NEED_TOOL("mformat");
-    const std::vector<std::pair<int, uint64_t>> formats = {{160, 3}, {180, 3}, {320, 3}, {360, 3}, {720, 3}, {1200, 3}, {1440, 3}, {2880, 3}};
-    for (const auto& [kib, files] : formats) {
-        SCOPED_TRACE(kib);
-        const TempDir dir;
-        must(fmt::format("mformat -C -f {} -i f.img ::", kib), dir.path().string());
-        std::set<std::string> contents;
-        for (uint64_t i = 0; i < files; ++i) {
-            const std::string bytes = chosen_bytes(static_cast<uint32_t>(i) + 7, 9000);
-            write_file(dir / fmt::format("F{}.BIN", i), bytes);
-            must(fmt::format("mcopy -i f.img F{0}.BIN ::F{0}.BIN", i), dir.path().string());
-            contents.insert(b3(bytes));
-        }
-        const std::string boot(512, kib % 160 == 0 ? '\0' : '\x5A');
-        patch_file(dir / "f.img", 0, boot);
-        const std::string before = read_file(dir / "f.img");
-        write_file(dir / "f.img.map", rescue_map(before.size(), {{0, 512}}, '-'));
-
-        Ntt ntt;
-        EXPECT_EQ(ntt.run({"ingest", dir / "f.img"}).exit, 0);
-        std::set<std::string> stored;
-        for (const auto& [path, file] : ntt.files("f.img")) stored.insert(file["blobid"].is_null() ? path : file["blobid"].get<std::string>());
-        EXPECT_EQ(stored, contents);
-        EXPECT_EQ(read_file(dir / "f.img"), before);
-        EXPECT_EQ(ntt.sql("SELECT json_extract(problems, '$.boot_sector_corruption') FROM medium"), "1\n");
-        EXPECT_EQ(ntt.sql("SELECT json_extract(detail, '$.repairs[0].kind') FROM volume"), "fat_boot_sector\n");
-        EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'repaired'"), "1\n");
-
-        Ntt as_it_is;
-        EXPECT_EQ(as_it_is.run({"ingest", dir / "f.img", "--no-repair"}).exit, 3);
-        EXPECT_EQ(as_it_is.sql("SELECT count(*) FROM inode"), "0\n");
-    }
 }
 
 TEST(IndirectBlock, on_unread_sectors_damages_what_it_maps_and_the_rest_is_salvaged) {
