@@ -4,11 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "fs/tsk/content_map.h"
-#include "fs/tsk/inode_set.h"
+#include "fs/listing/content_map.h"
+#include "fs/listing/inode_set.h"
 #include "fs/tsk/iso9660_directory.h"
-#include "fs/tsk/listing_report.h"
-#include "fs/tsk/path_names.h"
+#include "fs/listing/listing_report.h"
+#include "fs/listing/path_names.h"
 #include "volume/probe_window.h"
 
 namespace ntt {

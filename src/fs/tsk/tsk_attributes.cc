@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "fs/tsk/content_map.h"
+#include "fs/listing/content_map.h"
 #include "volume/probe_window.h"
 
 namespace ntt {

@@ -16,17 +16,17 @@
 #include <utility>
 #include <vector>
 
-#include "fs/tsk/content_map.h"
+#include "fs/listing/content_map.h"
 #include "fs/tsk/exfat_entry.h"
-#include "fs/tsk/inode_set.h"
+#include "fs/listing/inode_set.h"
 #include "fs/tsk/iso9660_reader.h"
-#include "fs/tsk/listing_report.h"
+#include "fs/listing/listing_report.h"
 #include "fs/tsk/metadata_places.h"
-#include "fs/tsk/path_names.h"
+#include "fs/listing/path_names.h"
 #include "fs/tsk/superblock_patch.h"
 #include "fs/tsk/tsk_attributes.h"
-#include "fs/tsk/unix_blocks.h"
-#include "fs/tsk/unix_directory.h"
+#include "fs/unix/unix_blocks.h"
+#include "fs/unix/unix_directory.h"
 #include "image/tsk_image.h"
 #include "volume/probe_window.h"
 

@@ -1,4 +1,4 @@
-#include "fs/tsk/unix_blocks.h"
+#include "fs/unix/unix_blocks.h"
 
 #include <fmt/format.h>
 

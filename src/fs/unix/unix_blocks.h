@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "base/bytes.h"
-#include "fs/tsk/content_map.h"
+#include "fs/listing/content_map.h"
 #include "image/byte_source.h"
 
 namespace ntt {

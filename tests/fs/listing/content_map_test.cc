@@ -1,4 +1,4 @@
-#include "fs/tsk/content_map.h"
+#include "fs/listing/content_map.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "fs/tsk/unix_directory.h"
+#include "fs/unix/unix_directory.h"
 
 namespace ntt {
 

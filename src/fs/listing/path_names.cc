@@ -1,4 +1,4 @@
-#include "fs/tsk/path_names.h"
+#include "fs/listing/path_names.h"
 
 namespace ntt {
 
