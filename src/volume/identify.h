@@ -22,6 +22,7 @@ struct Identity {
     std::string view;     // as Volume::view
     std::string fs_type;  // as Volume::fs_type
     Role role = Role::filesystem;
+    std::vector<std::string> further_views;  // the same filesystem under other names: iso9660 behind rockridge and joliet
     std::string label, uuid;
     uint64_t start_bytes = 0;  // where the filesystem starts in the region: not 0 for HFS+ inside an HFS wrapper
     uint64_t size_bytes = 0;   // as the superblock declares, from start_bytes; 0 where it does not say

@@ -70,13 +70,14 @@ Found iso9660(const ProbeWindow& window) {
     if (primary.size() == 0) return {};
     Identity out;
     out.fs_type = "iso9660";
-    // The names to read. Rock Ridge comes first, as in Linux: its names are longer, raw, and only they know links and modes;
-    // in Joliet a symbolic link is an empty file.
-    const bool rock_ridge = has_rock_ridge(window, primary);
-    out.view = rock_ridge ? "rockridge" : joliet.size() != 0 ? "joliet" : "iso9660";
-    out.notes["extensions"] = nlohmann::json::array();
-    if (joliet.size() != 0) out.notes["extensions"].push_back("joliet");
-    if (rock_ridge) out.notes["extensions"].push_back("rockridge");
+    // The richest names first, as in Linux: Rock Ridge's are longer, raw, and only they know links and modes; in Joliet a
+    // symbolic link is an empty file. The plain ones are always there.
+    std::vector<std::string> views;
+    if (has_rock_ridge(window, primary)) views.push_back("rockridge");
+    if (joliet.size() != 0) views.push_back("joliet");
+    views.push_back("iso9660");
+    out.view = views.front();
+    out.further_views.assign(views.begin() + 1, views.end());
     const uint32_t block_size = primary.le16(128);
     out.size_bytes = uint64_t{primary.le32(80)} * (block_size == 0 ? kBlock : block_size);
     out.label = merged_label(joliet.text(40, 32), primary.text(40, 32));

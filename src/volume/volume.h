@@ -20,7 +20,7 @@ std::string_view to_string(Role role);
 std::string_view to_string(Outcome outcome);
 
 struct Volume {
-    int number = 0;             // from 1 in order of offset; numbered by detect_volumes
+    int number = 0;             // from 1 in order of offset, and as detect_volumes() says at one offset
     uint64_t offset_bytes = 0;  // in the image
     uint64_t size_bytes = 0;    // as the partition table or the filesystem declares; may reach beyond the image
     // The filesystem as seen: fat12 fat16 fat32 exfat ntfs ext2 ext3 ext4 hfsplus ufs1 ufs2 iso9660 joliet rockridge;
@@ -45,8 +45,14 @@ struct Detection {
 };
 
 // Looks for a partition table and for filesystems: in each partition, or over the whole image. Reads little. An image
-// with nothing recognisable gives one volume over the whole image with outcome no_filesystem. Findings (volume number
-// set where there is one): partition_beyond_image, partition_table_damaged, partitions_overlap, filesystem_beyond_image …
+// with nothing recognisable gives one volume over the whole image with outcome no_filesystem.
+//
+// A disc gives a volume for each of its views: the same files under the names of Rock Ridge, of Joliet, of ISO 9660 itself,
+// and its UDF and Apple sides. A volume is (offset, view). At one offset what holds other volumes comes first, then the
+// richest names: rockridge, joliet, iso9660, others. `views` in the detail of each lists them all.
+//
+// Findings (volume number set where there is one): partition_beyond_image, partition_table_damaged, partitions_overlap,
+// filesystem_beyond_image, filesystem_beyond_partition.
 Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings);
 
 }  // namespace ntt

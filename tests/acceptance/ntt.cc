@@ -55,14 +55,21 @@ Ran Ntt::json(std::vector<std::string> args) {
     return run(args);
 }
 
-std::map<std::string, Json> Ntt::files(const std::string& medium) {
-    std::map<std::string, Json> out;
+std::map<std::pair<int, std::string>, Json> Ntt::files_by_volume(const std::string& medium) {
+    std::map<std::pair<int, std::string>, Json> out;
     for (const Json& object : json({"files", medium}).objects()) {
         if (object.value("type", "") != "file") continue;
         if (object["kind"] != "f") continue;
         const std::string path = object["path_hex"].is_null() ? object["path"].get<std::string>() : from_hex(object["path_hex"].get<std::string>()).value();
-        EXPECT_TRUE(out.emplace(path, object).second) << "two rows with one path: " << path;
+        EXPECT_TRUE(out.emplace(std::pair(object["volume"].get<int>(), path), object).second) << "two rows with one path: " << path;
     }
+    return out;
+}
+
+std::map<std::string, Json> Ntt::files(const std::string& medium) {
+    std::map<std::string, Json> out;
+    for (const auto& [place, file] : files_by_volume(medium))
+        EXPECT_TRUE(out.emplace(place.second, file).second) << "two volumes with one path: " << place.second;
     return out;
 }
 

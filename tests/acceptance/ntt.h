@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/cancel.h"
@@ -34,6 +35,8 @@ public:
     Ran json(std::vector<std::string> args);
 
     // "file" objects of regular files in `ntt files MEDIUM` by path (path_hex decoded where there is one).
+    std::map<std::pair<int, std::string>, Json> files_by_volume(const std::string& medium);
+    // The same by path alone, where no path stands in two volumes.
     std::map<std::string, Json> files(const std::string& medium);
     std::string home() const { return home_.path().string(); }
     std::string blob_path(const std::string& blobid, const std::string& kind = "by-hash") const;

@@ -22,7 +22,7 @@ const std::map<std::string, Expected>& corpus_table() {
         {"lde-test.ext4", {"none", {"ext4"}}},
         {"lde-test.fat", {"none", {"fat12"}}},
         {"lde-test.fat16", {"none", {"fat16"}}},
-        {"lde-test.iso9660j", {"none", {"rockridge"}}},
+        {"lde-test.iso9660j", {"none", {"rockridge", "joliet", "iso9660"}}},
         {"lde-test.minix", {"none", {"minix"}}},
         {"lde-test.msdos", {"none", {"fat12"}}},
         {"lde-test.vfat", {"none", {"fat12"}}},
@@ -44,10 +44,10 @@ const std::map<std::string, Expected>& corpus_table() {
         {"sampler-hfs-plus-wrapped.img", {"none", {"hfsplus"}}},
         {"sampler-hfs-plus.img", {"none", {"hfsplus"}}},
         {"sampler-hfs.img", {"none", {"hfs"}}},
-        {"sampler-iso9660-hybrid.img", {"none", {"rockridge"}}},
-        {"sampler-iso9660-joliet.img", {"none", {"joliet"}}},
+        {"sampler-iso9660-hybrid.img", {"none", {"rockridge", "joliet", "iso9660", "hfs"}}},
+        {"sampler-iso9660-joliet.img", {"none", {"joliet", "iso9660"}}},
         {"sampler-iso9660-plain.img", {"none", {"iso9660"}}},
-        {"sampler-iso9660-rockridge.img", {"none", {"rockridge"}}},
+        {"sampler-iso9660-rockridge.img", {"none", {"rockridge", "iso9660"}}},
         {"sampler-jfs.img", {"none", {"jfs"}}},
         {"sampler-linux-swap-v2-i386-4k.img", {"none", {"swap"}}},
         {"sampler-minix-v2-30.img", {"none", {"minix"}}},
@@ -74,12 +74,10 @@ TEST(Detect, EveryImageOfTheCorpusIsWhatItIsAndHasBlkidsLabelAndUuid) {
         must("gzip -dc " + shell_quoted((*corpus / (name + ".gz")).string()) + " > image", dir.path().string());
         const Detected found = detect_file(image);
         EXPECT_EQ(found.detection.table, expected.table);
-        std::vector<std::string> views;
-        for (const Volume& volume : found.detection.volumes) views.push_back(volume.view.empty() ? "-" : volume.view);
-        EXPECT_EQ(views, expected.views);
+        EXPECT_EQ(found.views(), expected.views);
         EXPECT_TRUE(found.findings.findings.empty()) << found.findings.findings.at(0).code;
         if (expected.table != std::string("none")) continue;
-        const Volume& volume = found.only();
+        const Volume& volume = found.first();
         // blkid gives BeFS's from an index of the filesystem; JFS's label there is not text.
         if (name != "sampler-befs-intel.img") {
             EXPECT_EQ(volume.uuid, blkid(image, "UUID"));
@@ -121,10 +119,12 @@ TEST(Detect, NamesLabelAndUuidOfFreshFilesystemsAsBlkidDoes) {
             continue;
         }
         const Detected found = detect_file(dir / "i");
-        EXPECT_EQ(found.only().view, c.view);
-        EXPECT_EQ(found.only().label, blkid(dir / "i", "LABEL"));
-        EXPECT_EQ(found.only().uuid, blkid(dir / "i", "UUID"));
-        EXPECT_EQ(found.only().offset_bytes, 0u);
+        EXPECT_EQ(found.first().view, c.view);
+        for (const Volume& volume : found.detection.volumes) {
+            EXPECT_EQ(volume.label, blkid(dir / "i", "LABEL"));
+            EXPECT_EQ(volume.uuid, blkid(dir / "i", "UUID"));
+            EXPECT_EQ(volume.offset_bytes, 0u);
+        }
         EXPECT_TRUE(found.findings.findings.empty());
     }
 }
@@ -172,13 +172,38 @@ TEST(Detect, AZipDisksFilesystemIsFoundBehindItsFirst32Sectors) {
     EXPECT_EQ(found.only().label, "ZIP");
 }
 
-TEST(Detect, ABridgeDiscIsReadAsIso9660AndTheUdfIsNoted) {
+TEST(Detect, V2EachViewOfADiscIsAVolumeTheRichestNamesFirst) {
+    NTT_NEED_TOOL("genisoimage");
+    const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
+        {"", {"iso9660"}},
+        {"-R", {"rockridge", "iso9660"}},
+        {"-J", {"joliet", "iso9660"}},
+        {"-udf -J -R", {"rockridge", "joliet", "iso9660", "udf"}},
+        {"-hfs -J -R", {"rockridge", "joliet", "iso9660", "hfs"}},
+    };
+    for (const auto& [options, views] : cases) {
+        SCOPED_TRACE(options);
+        TempDir dir;
+        must("mkdir t && echo a > t/a && genisoimage -quiet " + options + " -V DISC -o i t", dir.path().string());
+        const Detected found = detect_file(dir / "i");
+        EXPECT_EQ(found.views(), views);
+        for (const Volume& volume : found.detection.volumes) {
+            EXPECT_EQ(volume.offset_bytes, 0u);
+            EXPECT_EQ(volume.label, "DISC");
+        }
+        EXPECT_FALSE(found.findings.has("partitions_overlap"));
+    }
+}
+
+TEST(Detect, V2ABridgeDiscWhoseUdfIsBrokenKeepsItsIso9660) {
     NTT_NEED_TOOL("genisoimage");
     TempDir dir;
-    must("mkdir t && echo a > t/a && genisoimage -quiet -udf -J -o i t", dir.path().string());
-    const Detected found = detect_file(dir / "i");
-    EXPECT_EQ(found.only().view, "joliet");
-    EXPECT_NE(found.only().detail.find("\"also\":[\"udf\"]"), std::string::npos) << found.only().detail;
+    must("mkdir t && echo a > t/a && genisoimage -quiet -udf -R -J -o i t", dir.path().string());
+    std::string image = read_file(dir / "i");
+    image.replace(257 * 2048, 2048, std::string(2048, '\0'));  // UDF's file set descriptor
+    const Detected found = detect_bytes(image);
+    EXPECT_EQ(found.first().view, "rockridge");
+    EXPECT_EQ(found.first().outcome, Outcome::read);
 }
 
 TEST(Detect, ContainersAreNamedAndNotRead) {

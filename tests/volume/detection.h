@@ -11,6 +11,13 @@ namespace ntt::test {
 struct Detected {
     Detection detection;
     FindingList findings;
+    const Volume& first() const { return detection.volumes.at(0); }
+    // "-" for one without a filesystem.
+    std::vector<std::string> views() const {
+        std::vector<std::string> out;
+        for (const Volume& volume : detection.volumes) out.push_back(volume.view.empty() ? "-" : volume.view);
+        return out;
+    }
     const Volume& only() const {
         EXPECT_EQ(detection.volumes.size(), 1u);
         return detection.volumes.at(0);

@@ -214,14 +214,25 @@ TEST(PartitionTable, ASuperblockFromBeforeTheDiskWasPartitionedIsNotBelieved) {
     EXPECT_EQ(found.only().label, "new");
 }
 
-TEST(PartitionTable, AHybridDiscIsItsIso9660) {
+TEST(PartitionTable, V11AHybridDiscIsItsIso9660AndItsMacSide) {
+    NTT_NEED_TOOL("xorriso");
+    NTT_NEED_TOOL("mmls");
+    TempDir dir;
+    must("mkdir t && echo a > t/a && xorriso -as mkisofs -quiet -R -J -hfsplus -o i t", dir.path().string());
+    const Detected found = detect_file(dir / "i");
+    EXPECT_EQ(found.views(), (std::vector<std::string>{"rockridge", "joliet", "iso9660", "hfsplus"}));
+    EXPECT_NE(found.first().detail.find("\"table_there_too\":\"mac\""), std::string::npos);
+    const std::string start = must("mmls -t mac i | awk '/Apple_HFS/ {print $3 + 0}'", dir.path().string());
+    EXPECT_EQ(std::to_string(found.detection.volumes.at(3).offset_bytes / 512) + "\n", start);
+    EXPECT_TRUE(found.findings.findings.empty());
+}
+
+TEST(PartitionTable, ADiscThatBootsFromAStickIsOneDisc) {
     NTT_NEED_TOOL("xorriso");
     TempDir dir;
-    must("mkdir t && echo a > t/a && xorriso -as mkisofs -quiet -J -hfsplus -o i t", dir.path().string());
-    const Detected found = detect_file(dir / "i");
-    EXPECT_EQ(found.only().fs_type, "iso9660");
-    EXPECT_EQ(found.only().offset_bytes, 0u);
-    EXPECT_NE(found.only().detail.find("\"table_there_too\":\"mac\""), std::string::npos);
+    // The MBR of an "isohybrid" disc: one partition that begins with the disc.
+    must("mkdir t && echo a > t/a && xorriso -as mkisofs -quiet -R -partition_offset 0 --protective-msdos-label -o i t", dir.path().string());
+    EXPECT_EQ(detect_file(dir / "i").views(), (std::vector<std::string>{"rockridge", "iso9660"}));
 }
 
 }  // namespace

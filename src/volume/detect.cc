@@ -1,0 +1,310 @@
+// From superblocks and partition tables to volumes: what is believed, in what order, and what lies inside what.
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "volume/identify.h"
+#include "volume/partition_table.h"
+#include "volume/volume.h"
+
+namespace ntt {
+
+namespace {
+
+using nlohmann::json;
+
+// Where a filesystem starts on media whose table says nothing of it: Zip disks (sector 32), the first track of a hard
+// disk's geometry (sector 63), and 1 MiB.
+constexpr std::array<uint64_t, 3> kUsualOffsets = {32 * 512, 63 * 512, uint64_t{1} << 20};
+
+constexpr int kMaxNesting = 4;  // a logical volume on an array on a partition is 3
+
+std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+// A volume whose number is not known yet, and what was found wrong with it.
+struct Draft {
+    Volume volume;
+    json detail = json::object();
+    std::vector<Finding> findings;
+    bool is_partition = false;  // stands in a partition table: two such should not overlap
+
+    void find(std::string code, std::string message, const json& evidence) {
+        findings.push_back({std::move(code), std::move(message), text_of(evidence), 0, std::nullopt});
+    }
+};
+
+// A place where a volume is looked for.
+struct Region {
+    ByteRange range;
+    json context = json::object();  // for the detail of every volume that is found in it
+    enum class Bounds : uint8_t { declared, open } bounds = Bounds::declared;  // open: a filesystem says itself how long it is
+    bool is_partition = false;
+    int nesting = 0;
+};
+
+Outcome outcome_of(const Volume& volume) {
+    switch (volume.role) {
+        case Role::filesystem: return volume.readable ? Outcome::read : Outcome::unsupported;
+        case Role::swap:
+        case Role::extended: return Outcome::skipped;
+        case Role::lvm_pv:
+        case Role::raid_member:
+        case Role::encrypted: return Outcome::unsupported;
+        case Role::unknown: break;
+    }
+    return Outcome::no_filesystem;
+}
+
+// What the first identity on a disc leaves to others: the same disc seen by another system. Any further superblock in
+// another place is a remnant.
+bool is_side_of_disc(const Identity& first, const Identity& other) {
+    return first.fs_type == "iso9660" && (other.fs_type == "udf" || other.fs_type == "hfs" || other.fs_type == "hfsplus");
+}
+
+// A boot sector of FAT, exFAT or NTFS is sector 0 itself, and ISO 9660 on a hybrid disc is what the disc is for. Any
+// other superblock may be left over from before the disk was partitioned.
+bool outranks_table(const Identity& identity) {
+    if (identity.confidence == Confidence::weak) return false;
+    return identity.fs_type == "fat" || identity.fs_type == "exfat" || identity.fs_type == "ntfs" ||
+           identity.fs_type == "iso9660";
+}
+
+// Among volumes at one offset: what holds the others comes first, then the view with the richest names.
+int rank_at_offset(const Volume& volume) {
+    if (volume.role == Role::extended) return 0;
+    if (volume.role != Role::filesystem && volume.role != Role::unknown) return 1;
+    if (volume.view == "rockridge") return 2;
+    if (volume.view == "joliet") return 3;
+    return volume.view == "iso9660" ? 4 : 5;
+}
+
+class Detector {
+public:
+    explicit Detector(const ByteSource& source) : source_(source) {}
+
+    Result<void> add_partition(const Partition& partition);
+    // A partition on a hybrid disc: only what is no part of the disc's ISO 9660.
+    Result<void> add_side_of_disc(const Partition& partition);
+    Result<void> add_whole(const std::vector<Identity>& at_start, const PartitionTable& table);
+
+    bool any_identified() const {
+        return std::any_of(drafts_.begin(), drafts_.end(), [](const Draft& draft) { return !draft.volume.view.empty(); });
+    }
+    bool empty() const { return drafts_.empty(); }
+    void clear() { drafts_.clear(); }
+
+    // Numbers the volumes; their findings go to `findings`.
+    std::vector<Volume> finish(FindingSink& findings);
+
+private:
+    Result<void> add(Region region);
+    Result<void> add_identified(const Region& region, const std::vector<Identity>& identities);
+    Draft& add_draft(const Region& region);
+    void describe(Draft& draft, const Region& region, const Identity& identity) const;
+    void note_end_of_image(Draft& draft, ByteRange partition) const;
+    Result<std::vector<Identity>> identify_in(Region& region) const;
+    void find_overlaps();
+
+    const ByteSource& source_;
+    std::vector<Draft> drafts_;
+};
+
+json context_of(const Partition& partition) {
+    json out = {{"table", partition.table}, {"slot", partition.slot}};
+    if (!partition.type.empty()) out["type"] = partition.type;
+    if (!partition.name.empty()) out["name"] = partition.name;
+    return out;
+}
+
+// identify(), or where that finds nothing, at the usual offsets inside the region; the region becomes where it was found.
+Result<std::vector<Identity>> Detector::identify_in(Region& region) const {
+    TRY_ASSIGN(auto identities, identify(source_, region.range));
+    const ByteRange whole = region.range;
+    for (const uint64_t offset : kUsualOffsets) {
+        if (!identities.empty() || offset >= whole.length || whole.offset + offset >= source_.size_bytes()) break;
+        const ByteRange inner{whole.offset + offset, whole.length - offset};
+        TRY_ASSIGN(identities, identify(source_, inner));
+        // A boot sector is strong evidence, a superblock's magic at an odd place is not.
+        const auto doubtful = [](const Identity& i) { return i.confidence == Confidence::weak || i.role != Role::filesystem; };
+        identities.erase(std::remove_if(identities.begin(), identities.end(), doubtful), identities.end());
+        if (!identities.empty()) region.range = inner;
+    }
+    return identities;
+}
+
+Draft& Detector::add_draft(const Region& region) {
+    Draft& draft = drafts_.emplace_back();
+    draft.volume.offset_bytes = region.range.offset;
+    draft.volume.size_bytes = region.range.length;
+    draft.detail = region.context;
+    return draft;
+}
+
+// Fills in what `identity` says stands in the region.
+void Detector::describe(Draft& draft, const Region& region, const Identity& identity) const {
+    Volume& volume = draft.volume;
+    volume.view = identity.view;
+    volume.fs_type = identity.fs_type;
+    volume.role = identity.role;
+    volume.label = identity.label;
+    volume.uuid = identity.uuid;
+    volume.readable = identity.role == Role::filesystem && is_readable_family(identity.fs_type);
+    volume.offset_bytes = region.range.offset + identity.start_bytes;
+    volume.size_bytes = region.range.length > identity.start_bytes ? region.range.length - identity.start_bytes : 0;
+    volume.outcome = outcome_of(volume);
+    draft.detail.update(identity.notes);
+    if (identity.size_bytes == 0) return;
+    draft.detail["declared_bytes"] = identity.size_bytes;
+    const uint64_t image_size = source_.size_bytes();
+    const uint64_t there = volume.offset_bytes < image_size ? image_size - volume.offset_bytes : 0;
+    const json evidence = {{"offset", volume.offset_bytes},
+                           {"declared_bytes", identity.size_bytes},
+                           {"partition_bytes", volume.size_bytes},
+                           {"image_bytes", image_size}};
+    if (identity.size_bytes > there)
+        draft.find("filesystem_beyond_image", "the filesystem is larger than what the image has of it", evidence);
+    else if (identity.size_bytes > volume.size_bytes)
+        draft.find("filesystem_beyond_partition", "the filesystem is larger than its partition", evidence);
+    if (region.bounds == Region::Bounds::open) volume.size_bytes = identity.size_bytes;
+}
+
+// `identities` is not empty; the first is the one to believe.
+Result<void> Detector::add_identified(const Region& region, const std::vector<Identity>& identities) {
+    const size_t first = drafts_.size();
+    json also = json::array(), views = json::array();
+    for (const Identity& identity : identities) {
+        if (&identity != &identities.front() && !is_side_of_disc(identities.front(), identity)) {
+            also.push_back(identity.view);  // another superblock is there as well
+            continue;
+        }
+        describe(add_draft(region), region, identity);
+        views.push_back(identity.view);
+        for (const std::string& view : identity.further_views) {
+            Identity again = identity;
+            again.view = view;
+            describe(add_draft(region), region, again);
+            drafts_.back().findings.clear();  // said once
+            views.push_back(view);
+        }
+    }
+    for (size_t i = first; i < drafts_.size(); ++i)
+        if (views.size() > 1) drafts_[i].detail["views"] = views;
+    if (!also.empty()) drafts_[first].detail["also"] = also;
+    drafts_[first].is_partition = region.is_partition;
+    return {};
+}
+
+Result<void> Detector::add(Region region) {
+    const ByteRange partition = region.range;
+    const size_t first = drafts_.size();
+    TRY_ASSIGN(const auto identities, identify_in(region));
+    if (identities.empty()) {
+        add_draft(region).is_partition = region.is_partition;
+    } else {
+        TRY(add_identified(region, identities));
+    }
+    if (!region.is_partition) return {};
+    if (drafts_[first].volume.offset_bytes != partition.offset) drafts_[first].detail["partition_offset"] = partition.offset;
+    note_end_of_image(drafts_[first], partition);
+    return {};
+}
+
+void Detector::note_end_of_image(Draft& draft, ByteRange partition) const {
+    if (partition.end() <= source_.size_bytes()) return;
+    draft.find("partition_beyond_image", "the partition reaches beyond the end of the image",
+               {{"offset", partition.offset}, {"partition_bytes", partition.length}, {"image_bytes", source_.size_bytes()}});
+    if (draft.volume.outcome == Outcome::no_filesystem) draft.volume.outcome = Outcome::truncated;
+}
+
+Result<void> Detector::add_partition(const Partition& partition) {
+    Region region{partition.range, context_of(partition), Region::Bounds::declared, true, 0};
+    if (partition.kind == Partition::Kind::plain) {
+        TRY(add(region));
+        Draft& draft = drafts_.back();
+        if (draft.volume.view.empty() && partition.type == "0x82") {
+            draft.volume.role = Role::swap;
+            draft.volume.outcome = outcome_of(draft.volume);
+        }
+        return {};
+    }
+    Draft& draft = add_draft(region);
+    draft.volume.role = Role::extended;
+    draft.volume.outcome = outcome_of(draft.volume);
+    if (partition.kind == Partition::Kind::disklabel) draft.detail["holds"] = "bsd disklabel";
+    note_end_of_image(draft, partition.range);
+    return {};
+}
+
+Result<void> Detector::add_side_of_disc(const Partition& partition) {
+    if (partition.kind != Partition::Kind::plain) return {};
+    TRY_ASSIGN(const auto identities, identify(source_, partition.range));
+    if (identities.empty() || identities.front().role != Role::filesystem || identities.front().fs_type == "iso9660") return {};
+    return add_identified({partition.range, context_of(partition), Region::Bounds::declared, false, 0}, identities);
+}
+
+Result<void> Detector::add_whole(const std::vector<Identity>& at_start, const PartitionTable& table) {
+    Region region{{0, source_.size_bytes()}, {{"table", "none"}}, Region::Bounds::open, false, 0};
+    if (table.type != "none") region.context["table_there_too"] = table.type;
+    return at_start.empty() ? add(std::move(region)) : add_identified(region, at_start);
+}
+
+void Detector::find_overlaps() {
+    const Draft* reaches_furthest = nullptr;
+    for (Draft& draft : drafts_) {
+        if (!draft.is_partition) continue;
+        if (reaches_furthest && reaches_furthest->volume.range().end() > draft.volume.offset_bytes) {
+            draft.find("partitions_overlap", "the partition starts inside another one",
+                       {{"offset", draft.volume.offset_bytes},
+                        {"other_offset", reaches_furthest->volume.offset_bytes},
+                        {"other_end", reaches_furthest->volume.range().end()}});
+        }
+        if (!reaches_furthest || draft.volume.range().end() > reaches_furthest->volume.range().end()) reaches_furthest = &draft;
+    }
+}
+
+std::vector<Volume> Detector::finish(FindingSink& findings) {
+    std::stable_sort(drafts_.begin(), drafts_.end(), [](const Draft& a, const Draft& b) {
+        if (a.volume.offset_bytes != b.volume.offset_bytes) return a.volume.offset_bytes < b.volume.offset_bytes;
+        return rank_at_offset(a.volume) < rank_at_offset(b.volume);
+    });
+    find_overlaps();
+    std::vector<Volume> out;
+    for (Draft& draft : drafts_) {
+        draft.volume.number = static_cast<int>(out.size()) + 1;
+        draft.volume.detail = text_of(draft.detail);
+        for (Finding& finding : draft.findings) {
+            finding.volume = draft.volume.number;
+            findings.add(std::move(finding));
+        }
+        out.push_back(std::move(draft.volume));
+    }
+    return out;
+}
+
+}  // namespace
+
+Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings) {
+    TRY_ASSIGN(const auto whole, identify(source, {0, source.size_bytes()}));
+    TRY_ASSIGN(PartitionTable table, read_partition_table(source));
+
+    Detector detector(source);
+    if (whole.empty() || !outranks_table(whole.front()))
+        for (const Partition& partition : table.partitions) TRY(detector.add_partition(partition));
+    const bool use_table = !detector.empty() && (whole.empty() || detector.any_identified());
+    if (!use_table) {
+        detector.clear();
+        TRY(detector.add_whole(whole, table));
+        if (!whole.empty() && whole.front().fs_type == "iso9660")
+            for (const Partition& partition : table.partitions) TRY(detector.add_side_of_disc(partition));
+    }
+    Detection out;
+    out.table = use_table || whole.empty() ? table.type : "none";
+    if (use_table || whole.empty())
+        for (Finding& finding : table.findings) findings.add(std::move(finding));
+    out.volumes = detector.finish(findings);
+    return out;
+}
+
+}  // namespace ntt
