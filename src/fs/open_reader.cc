@@ -2,6 +2,7 @@
 #include "fs/fs_reader.h"
 #include "fs/listing/budget.h"
 #include "fs/tsk/tsk_reader.h"
+#include "fs/udf/udf_reader.h"
 
 namespace ntt {
 
@@ -10,6 +11,7 @@ namespace {
 Result<std::unique_ptr<FsReader>> open_unlimited(const ByteSource& source, const Volume& volume, const ReaderOptions& options,
                                                  FindingSink& findings) {
     if (volume.fs_type == "fat") return open_fat(source, volume, options, findings);
+    if (volume.fs_type == "udf") return open_udf(source, volume, options, findings);
     return open_tsk(source, volume, options, findings);
 }
 
