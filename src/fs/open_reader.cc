@@ -3,6 +3,7 @@
 #include "fs/listing/budget.h"
 #include "fs/tsk/tsk_reader.h"
 #include "fs/udf/udf_reader.h"
+#include "fs/unix/unix_reader.h"
 
 namespace ntt {
 
@@ -12,6 +13,7 @@ Result<std::unique_ptr<FsReader>> open_unlimited(const ByteSource& source, const
                                                  FindingSink& findings) {
     if (volume.fs_type == "fat") return open_fat(source, volume, options, findings);
     if (volume.fs_type == "udf") return open_udf(source, volume, options, findings);
+    if (volume.fs_type == "ext" || volume.fs_type == "ufs") return open_unix(source, volume, options);
     return open_tsk(source, volume, options, findings);
 }
 

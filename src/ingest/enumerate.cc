@@ -113,7 +113,7 @@ bool is_structural(const MissingRow& range) { return !range.image_offset.has_val
 // Findings that say: names or files are lost here.
 bool hides_files(std::string_view code) {
     return code == "directory_unreadable" || code == "directory_on_missing_sectors" || code == "inode_unreadable" ||
-           code == "path_too_long" || code == "entries_behind_end";
+           code == "path_too_long" || code == "entries_behind_end" || code == "directory_checksum_failed";
 }
 
 // This computer's trouble is never blamed on the medium.

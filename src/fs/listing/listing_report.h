@@ -24,7 +24,7 @@ public:
         sink.add({std::move(code), std::move(message), evidence.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                   volume_, ino});
     }
-    void count(const std::string& what) { ++counts_[what]; }
+    void count(const std::string& what, uint64_t number = 1) { counts_[what] += number; }
     void add_counts_to(nlohmann::json& detail) const {
         for (const auto& [what, number] : counts_) detail[what] = number;
     }

@@ -9,21 +9,18 @@
 #include "base/bytes.h"
 #include "base/extent.h"
 #include "fs/fs_reader.h"
-#include "image/byte_source.h"
+#include "fs/listing/unread_places.h"
 
 namespace ntt {
 
-// Answers nothing for an inode whose place is not known (UFS, HFS+, ext with META_BG): then nothing is said of it.
+// Answers nothing for an inode whose place is not known (HFS+): then nothing is said of it.
 class MetadataPlaces {
 public:
     // `unread` may be null: every answer is then nullopt, at no cost.
     explicit MetadataPlaces(std::shared_ptr<const std::vector<UnreadRange>> unread) : unread_(std::move(unread)) {}
 
-    bool has_unread() const { return unread_ != nullptr && !unread_->empty(); }
+    bool has_unread() const { return unread_.any(); }
 
-    // ext2/3/4: inode tables by way of the group descriptors. Layout: Linux Documentation/filesystems/ext4. Fails where
-    // this computer cannot read the superblock; `source` must outlive this.
-    Result<void> use_ext(const ByteSource& source, ByteRange volume);
     // NTFS: records of `record_bytes` in the content of $MFT.
     void use_mft(std::vector<Extent> mft, uint64_t record_bytes);
     // exFAT: libtsk numbers directory entries of 32 bytes from the start of the cluster heap, from 3 on.
@@ -32,20 +29,12 @@ public:
     // The first unread range under the inode's record, or under what leads to it.
     std::optional<UnreadRange> unread_under(uint64_t ino) const;
     // The first unread range that touches `range` of the image.
-    std::optional<UnreadRange> unread_in(ByteRange range) const;
+    std::optional<UnreadRange> unread_in(ByteRange range) const { return unread_.first_in(range); }
 
 private:
-    enum class Kind : uint8_t { unknown, ext, mft, exfat };
-    struct Ext {
-        const ByteSource* source = nullptr;
-        uint64_t volume_offset = 0, descriptors = 0;  // in the image
-        uint64_t block_bytes = 0, descriptor_bytes = 0, inode_bytes = 0, inodes_per_group = 0;
-    };
-    std::optional<UnreadRange> unread_under_ext(uint64_t ino) const;
-
-    std::shared_ptr<const std::vector<UnreadRange>> unread_;
+    enum class Kind : uint8_t { unknown, mft, exfat };
+    UnreadPlaces unread_;
     Kind kind_ = Kind::unknown;
-    Ext ext_;
     std::vector<Extent> mft_;
     uint64_t record_bytes_ = 0;
     uint64_t heap_ = 0;

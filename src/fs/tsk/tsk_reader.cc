@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <tsk/libtsk.h>
 
-#include <tsk/fs/tsk_ffs.h>
 #include <tsk/fs/tsk_ntfs.h>
 
 #include <algorithm>
@@ -23,10 +22,7 @@
 #include "fs/listing/listing_report.h"
 #include "fs/tsk/metadata_places.h"
 #include "fs/listing/path_names.h"
-#include "fs/tsk/superblock_patch.h"
 #include "fs/tsk/tsk_attributes.h"
-#include "fs/unix/unix_blocks.h"
-#include "fs/unix/unix_directory.h"
 #include "image/tsk_image.h"
 #include "volume/probe_window.h"
 
@@ -49,7 +45,7 @@ using FsPtr = std::unique_ptr<TSK_FS_INFO, CloseFs>;
 using DirPtr = std::unique_ptr<TSK_FS_DIR, CloseDir>;
 using FilePtr = std::unique_ptr<TSK_FS_FILE, CloseFile>;
 
-enum class Family : uint8_t { exfat, ntfs, ext, hfsplus, ufs };
+enum class Family : uint8_t { exfat, ntfs, hfsplus };
 
 struct FamilyName {
     std::string_view name;
@@ -57,9 +53,9 @@ struct FamilyName {
     TSK_FS_TYPE_ENUM tsk_type;
 };
 constexpr FamilyName kFamilies[] = {
-    {"exfat", Family::exfat, TSK_FS_TYPE_EXFAT},  {"ntfs", Family::ntfs, TSK_FS_TYPE_NTFS_DETECT},
-    {"ext", Family::ext, TSK_FS_TYPE_EXT_DETECT}, {"hfsplus", Family::hfsplus, TSK_FS_TYPE_HFS_DETECT},
-    {"ufs", Family::ufs, TSK_FS_TYPE_FFS_DETECT},
+    {"exfat", Family::exfat, TSK_FS_TYPE_EXFAT},
+    {"ntfs", Family::ntfs, TSK_FS_TYPE_NTFS_DETECT},
+    {"hfsplus", Family::hfsplus, TSK_FS_TYPE_HFS_DETECT},
 };
 
 constexpr uint64_t kFirstHfsUserNode = 16;     // the catalogue, the extents overflow file and their like come before
@@ -103,8 +99,8 @@ public:
     std::string detail() const override;
 
 private:
-    TskReader(const Volume& volume, Family family, const ReaderOptions& options)
-        : volume_(volume), family_(family), places_(options.unread), report_(volume.number) {}
+    TskReader(const ByteSource& source, const Volume& volume, Family family, const ReaderOptions& options)
+        : source_(source), volume_(volume), family_(family), places_(options.unread), report_(volume.number) {}
 
     struct Folder {
         uint64_t ino;
@@ -117,16 +113,14 @@ private:
 
     // --- walking ---
     Result<void> list_folder(const Folder& folder, EntrySink& sink);
-    Result<void> list_tsk_folder(const Folder& folder, EntrySink& sink);
-    Result<void> list_unix_folder(const Folder& folder, EntrySink& sink);
     Result<void> visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence,
                        EntrySink& sink);
     Result<void> add_streams(uint64_t ino, const InodeEntry& file, EntrySink& sink);
     bool is_left_out(uint64_t ino);
 
     // --- what was not read from the medium ---
-    Result<void> find_metadata_places(const ByteSource& source);
-    void report_superblock(const ByteSource& source, FindingSink& findings) const;
+    Result<void> find_metadata_places();
+    void report_superblock(FindingSink& findings) const;
     std::vector<ByteRange> ranges_of_attributes(uint64_t ino);  // of all that is not resident
 
     // --- one inode ---
@@ -134,21 +128,18 @@ private:
     InodeEntry describe(uint64_t ino, const TSK_FS_META& meta);
     std::optional<ExfatEntry> exfat_entry(uint64_t ino);
     void describe_content(const TSK_FS_META& meta, std::optional<uint64_t> written_bytes, InodeEntry& out);
-    void map_unix(const TSK_FS_META& meta, ContentMap& map);
-    std::string ext_symlink_target(const TSK_FS_META& meta);
 
     Result<void> host_failure();  // a read that this computer could not do is no damage of the image
 
     TskPlace place() const { return {volume_.offset_bytes, volume_.size_bytes, fs_->block_size}; }
 
+    const ByteSource& source_;
     Volume volume_;
     Family family_;
     MetadataPlaces places_;
     std::unique_ptr<TskImage> image_;  // outlives fs_
     FsPtr fs_;
     FilePtr file_;  // the inode at hand; reused, as libtsk's own walk does
-    std::optional<UnixBlocks> blocks_;
-    bool uses_fscrypt_ = false;
     uint64_t exfat_heap_ = 0;  // where cluster 2 lies in the image
 
     // of the running list()
@@ -172,62 +163,35 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
     const auto known =
         std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const FamilyName& f) { return f.name == volume.fs_type; });
     if (known == std::end(kFamilies)) return make_error(ErrorCode::unsupported, "no reader for the filesystem " + volume.fs_type);
-    std::unique_ptr<TskReader> reader(new TskReader(volume, known->family, options));
+    std::unique_ptr<TskReader> reader(new TskReader(source, volume, known->family, options));
     if (volume.offset_bytes >= source.size_bytes())
         return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
-    TRY_ASSIGN(const auto patched, with_readable_superblock(source, volume));
     TRY_ASSIGN(reader->image_, TskImage::open(source));
-    std::unique_ptr<TskImage> for_opening;
-    if (patched) {
-        TRY_ASSIGN(for_opening, TskImage::open(*patched));
-    }
-    TskImage& first = for_opening ? *for_opening : *reader->image_;
-    reader->fs_.reset(tsk_fs_open_img(first.get(), static_cast<TSK_OFF_T>(volume.offset_bytes), known->tsk_type));
-    if (auto failure = first.take_read_error(); failure && !reader->fs_) return *failure;
+    TskImage& image = *reader->image_;
+    reader->fs_.reset(tsk_fs_open_img(image.get(), static_cast<TSK_OFF_T>(volume.offset_bytes), known->tsk_type));
+    if (auto failure = image.take_read_error(); failure && !reader->fs_) return *failure;
     if (!reader->fs_)
         return make_error(ErrorCode::unsupported,
                           fmt::format("the {} filesystem cannot be opened: {}", volume.view, take_tsk_error()));
-    reader->fs_->img_info = reader->image_->get();
     reader->file_.reset(tsk_fs_file_open_meta(reader->fs_.get(), nullptr, reader->fs_->root_inum));
     if (!reader->file_) {
-        if (auto failure = reader->image_->take_read_error()) return *failure;
+        if (auto failure = image.take_read_error()) return *failure;
         return make_error(ErrorCode::unsupported, fmt::format("the root folder cannot be opened: {}", take_tsk_error()));
     }
 
-    const TSK_FS_INFO& fs = *reader->fs_;
-    UnixLayout layout{volume.offset_bytes, volume.size_bytes, fs.block_size, fs.block_size, 4, UnixLayout::Order::little};
-    if (known->family == Family::ufs) {
-        layout.block_size = reinterpret_cast<const FFS_INFO&>(fs).ffsbsize_b;  // libtsk's way to derive from TSK_FS_INFO
-        layout.pointer_size = fs.ftype == TSK_FS_TYPE_FFS2 ? 8 : 4;
-        layout.order = fs.endian == TSK_BIG_ENDIAN ? UnixLayout::Order::big : UnixLayout::Order::little;
-    }
-    if (layout.block_size < 512 || layout.block_size > 65536)
-        return make_error(ErrorCode::unsupported, "an impossible block size");
-    reader->blocks_.emplace(source, layout);
     if (known->family == Family::exfat) {
         const ProbeBytes boot = ProbeWindow(source, {volume.offset_bytes, 512}).head();
         reader->exfat_heap_ = volume.offset_bytes + (uint64_t{boot.le32(88)} << (boot.u8(108) & 15));
     }
-    TRY(reader->find_metadata_places(source));
-    reader->report_superblock(source, findings);
-    if (known->family == Family::ext && !patched) {
-        constexpr uint64_t kIncompatAt = 1024 + 0x60;
-        constexpr uint8_t kEncryptByte2 = 0x01;  // INCOMPAT_ENCRYPT = 0x10000
-        uint8_t feature[4] = {};
-        TRY(source.read(volume.offset_bytes + kIncompatAt, feature));
-        reader->uses_fscrypt_ = (feature[2] & kEncryptByte2) != 0;
-        if (reader->uses_fscrypt_)
-            findings.add({"encryption_in_use", "some files may be encrypted; which ones is not read: all are taken as encrypted",
-                          "{}", volume.number, std::nullopt});
-    }
+    TRY(reader->find_metadata_places());
+    reader->report_superblock(findings);
     return std::unique_ptr<FsReader>(std::move(reader));
 }
 
 // --- what was not read from the medium ---
 
-Result<void> TskReader::find_metadata_places(const ByteSource& source) {
+Result<void> TskReader::find_metadata_places() {
     if (!places_.has_unread()) return {};
-    if (family_ == Family::ext) return places_.use_ext(source, volume_.range());
     if (family_ == Family::exfat) places_.use_exfat(exfat_heap_);
     if (family_ == Family::ntfs && load(0) != nullptr) {
         if (const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get(file_.get()); attribute != nullptr && attribute->size > 0) {
@@ -241,11 +205,10 @@ Result<void> TskReader::find_metadata_places(const ByteSource& source) {
 }
 
 // The place where a filesystem says what it is. It made sense, or we were not here; but the medium did not say it.
-void TskReader::report_superblock(const ByteSource& source, FindingSink& findings) const {
-    constexpr uint64_t kBytes = 512, kExtAt = 1024, kHfsAt = 1024;
-    if (family_ == Family::ufs) return;  // one of several places
-    const uint64_t at = volume_.offset_bytes + (family_ == Family::ext ? kExtAt : family_ == Family::hfsplus ? kHfsAt : 0);
-    if (at >= source.size_bytes()) return;
+void TskReader::report_superblock(FindingSink& findings) const {
+    constexpr uint64_t kBytes = 512, kHfsAt = 1024;
+    const uint64_t at = volume_.offset_bytes + (family_ == Family::hfsplus ? kHfsAt : 0);
+    if (at >= source_.size_bytes()) return;
     const auto lost = places_.unread_in({at, kBytes});
     if (!lost) return;
     findings.add({"superblock_on_missing_sectors",
@@ -301,11 +264,6 @@ Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
                     {{"path_bytes", folder.path.size()}}, std::nullopt, sink);
         return {};
     }
-    if (family_ == Family::ext || family_ == Family::ufs) return list_unix_folder(folder, sink);
-    return list_tsk_folder(folder, sink);
-}
-
-Result<void> TskReader::list_tsk_folder(const Folder& folder, EntrySink& sink) {
     const DirPtr dir(tsk_fs_dir_open_meta(fs_.get(), folder.ino));
     TRY(host_failure());
     if (!dir) {
@@ -343,54 +301,6 @@ Result<void> TskReader::list_tsk_folder(const Folder& folder, EntrySink& sink) {
         }
         const bool sequenced = (fs_->flags & TSK_FS_INFO_FLAG_HAVE_SEQ) != 0;
         TRY(visit(folder, entry.name, entry.meta_addr, sequenced ? std::optional(entry.meta_seq) : std::nullopt, sink));
-    }
-    return {};
-}
-
-Result<void> TskReader::list_unix_folder(const Folder& folder, EntrySink& sink) {
-    const auto unreadable = [&](json evidence) {
-        evidence["path"] = folder.path;
-        evidence["ino"] = folder.ino;
-        report_.add("directory_unreadable", "files may be missing here", evidence, static_cast<int64_t>(folder.ino), sink);
-    };
-    const TSK_FS_META* meta = load(folder.ino);
-    TRY(host_failure());
-    if (!meta || meta->type != TSK_FS_META_TYPE_DIR || meta->size < 0) {
-        unreadable({{"libtsk", take_tsk_error()}});
-        return {};
-    }
-    if (meta->content_type == TSK_FS_META_CONTENT_TYPE_EXT4_INLINE) return list_tsk_folder(folder, sink);
-
-    // A folder as large as the volume is damage; its blocks are mapped, and those that are there are read.
-    InodeEntry blocks;
-    ContentMap map(std::min(static_cast<uint64_t>(meta->size), volume_.size_bytes), volume_.size_bytes);
-    map_unix(*meta, map);
-    map.finish(ContentMap::Gap::hole, blocks);
-    for (const ContentFault& fault : blocks.faults)
-        unreadable({{"at", fault.file_offset}, {"length", fault.length}, {"fault", json::parse(fault.evidence)}});
-
-    const bool ext = family_ == Family::ext;
-    const bool big_endian = blocks_->layout().order == UnixLayout::Order::big;
-    const DirectoryFormat format = ext          ? DirectoryFormat::ext
-                                   : big_endian ? DirectoryFormat::ufs_big_endian
-                                                : DirectoryFormat::ufs_little_endian;
-    std::vector<uint8_t> chunk(ext ? blocks_->layout().block_size : kUfsDirectoryChunk);
-    std::vector<DirectoryName> names;
-    DirectoryPlace place{folder.path, static_cast<int64_t>(folder.ino), {}};
-    for (const Extent& extent : blocks.extents)
-        if (extent.kind != ExtentKind::hole) place.ranges.push_back({extent.image_offset, extent.length});
-    sink.add_directory(std::move(place));
-    for (const Extent& extent : blocks.extents) {
-        if (extent.kind != ExtentKind::data) continue;
-        for (uint64_t done = 0; done < extent.length; done += chunk.size()) {
-            const uint64_t at = extent.image_offset + done;
-            names.clear();
-            const bool read = blocks_->read(at, chunk);
-            const bool sound = read && read_directory_chunk(chunk, format, names);
-            TRY(host_failure());
-            if (!sound) unreadable({{"at", extent.file_offset + done}, {"image_offset", at}, {"names_before", names.size()}});
-            for (const DirectoryName& name : names) TRY(visit(folder, name.name, name.ino, std::nullopt, sink));
-        }
     }
     return {};
 }
@@ -441,10 +351,7 @@ Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint6
         const TSK_FS_META* meta = load(ino);
         TRY(host_failure());
         const bool stale = meta && sequence && meta->seq != *sequence;
-        // In ext and UFS the bitmap alone says so; it can be what was not read, while a zeroed inode has neither type nor links.
-        const bool by_bitmap = family_ == Family::ext || family_ == Family::ufs;
-        const bool marked_free = meta && !(meta->flags & TSK_FS_META_FLAG_ALLOC);
-        const bool in_use = meta && (by_bitmap ? meta->type != TSK_FS_META_TYPE_UNDEF && meta->nlink > 0 : !marked_free);
+        const bool in_use = meta && (meta->flags & TSK_FS_META_FLAG_ALLOC);
         const bool usable = in_use && !stale && ino < static_cast<uint64_t>(kFirstStreamIno);
         if (!usable) {
             const std::string words =
@@ -454,9 +361,6 @@ Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint6
             unreadable_.insert(ino);
             return {};
         }
-        if (marked_free)
-            report_.add("inode_marked_free", "the bitmap says that a file's inode is free; the file is read as its inode says",
-                        {{"path", entry.path}, {"ino", ino}}, static_cast<int64_t>(ino), sink);
         if (meta->type == TSK_FS_META_TYPE_VIRT || meta->type == TSK_FS_META_TYPE_VIRT_DIR) {
             report_.count("virtual_files");
             unreadable_.insert(ino);
@@ -502,17 +406,14 @@ InodeEntry TskReader::describe(uint64_t ino, const TSK_FS_META& meta) {
     out.nlink = meta.nlink > 0 ? static_cast<uint64_t>(meta.nlink) : 0;
     out.size = meta.size > 0 ? static_cast<uint64_t>(meta.size) : 0;
 
-    // libtsk gives 0 for a time that the filesystem does not have; in ext and UFS the first three are always there.
-    const bool always = family_ == Family::ext || family_ == Family::ufs;
-    const auto time = [](time_t seconds, bool has) {
-        return has || seconds != 0 ? std::optional<int64_t>(seconds) : std::nullopt;
-    };
-    out.mtime = time(meta.mtime, always);
-    out.atime = time(meta.atime, always);
-    out.ctime = time(meta.ctime, always);
-    out.crtime = time(meta.crtime, false);
+    // libtsk gives 0 for a time that the filesystem does not have.
+    const auto time = [](time_t seconds) { return seconds != 0 ? std::optional<int64_t>(seconds) : std::nullopt; };
+    out.mtime = time(meta.mtime);
+    out.atime = time(meta.atime);
+    out.ctime = time(meta.ctime);
+    out.crtime = time(meta.crtime);
     out.mtime_ns = meta.mtime_nano < 1000000000 ? static_cast<int>(meta.mtime_nano) : 0;
-    if (family_ == Family::ext || family_ == Family::ufs || family_ == Family::hfsplus) {
+    if (family_ == Family::hfsplus) {
         out.mode = mode_type(out.fs_type) | static_cast<int>(meta.mode);
         out.uid = meta.uid;
         out.gid = meta.gid;
@@ -528,8 +429,6 @@ InodeEntry TskReader::describe(uint64_t ino, const TSK_FS_META& meta) {
         out.crtime = entry->created;
         out.attributes = entry->attributes;
     }
-    if (family_ == Family::ext && out.fs_type == 'l' && meta.content_type == TSK_FS_META_CONTENT_TYPE_EXT4_EXTENTS)
-        out.target = ext_symlink_target(meta);
     if (out.fs_type == 'f' || out.fs_type == 'd') describe_content(meta, entry ? entry->valid_bytes : std::nullopt, out);
     return out;
 }
@@ -544,23 +443,14 @@ std::optional<ExfatEntry> TskReader::exfat_entry(uint64_t ino) {
     if (!at) return {};
     // The second entry is elsewhere when the first one is the last of its cluster; then only the first is read.
     const bool together = *in_heap % fs_->block_size + bytes.size() <= fs_->block_size;
-    if (!blocks_->read(*at, {bytes.data(), together ? bytes.size() : kEntrySize})) return {};
+    const size_t length = together ? bytes.size() : kEntrySize;
+    const auto end = checked_add(*at, length);
+    if (!end || *end > source_.size_bytes() || !source_.read(*at, {bytes.data(), length}).ok()) return {};
     return read_exfat_entry(bytes);
 }
 
 void TskReader::describe_content(const TSK_FS_META& meta, std::optional<uint64_t> written_bytes, InodeEntry& out) {
     const bool regular = out.fs_type == 'f';
-    if (family_ == Family::ext || family_ == Family::ufs) {
-        if (!regular) return;
-        if (uses_fscrypt_) return mark_unreadable(Cause::ENCRYPTED, R"({"reason":"the filesystem holds encrypted files"})", out);
-        if (meta.content_type != TSK_FS_META_CONTENT_TYPE_EXT4_INLINE) {
-            out.access = ContentAccess::extents;
-            ContentMap map(out.size, volume_.size_bytes);
-            map_unix(meta, map);
-            map.finish(ContentMap::Gap::hole, out);
-            return;
-        }
-    }
     if (family_ == Family::ntfs) {
         tsk_fs_file_attr_getsize(file_.get());  // loads the attributes
         out.attributes = ntfs_attribute_bits(meta);
@@ -588,38 +478,6 @@ void TskReader::describe_content(const TSK_FS_META& meta, std::optional<uint64_t
     }
     if (attribute->size >= 0) out.size = static_cast<uint64_t>(attribute->size);
     map_attribute(*attribute, place(), written_bytes, out);
-}
-
-void TskReader::map_unix(const TSK_FS_META& meta, ContentMap& map) {
-    const auto size = meta.size > 0 ? static_cast<uint64_t>(meta.size) : 0;
-    if (meta.content_type == TSK_FS_META_CONTENT_TYPE_EXT4_EXTENTS) {
-        constexpr size_t kRootBytes = 60;
-        if (meta.content_len >= kRootBytes)
-            return map_extent_tree(*blocks_, {static_cast<const uint8_t*>(meta.content_ptr), kRootBytes}, size, map);
-    } else if (meta.content_len >= sizeof(InodeAddresses)) {
-        static_assert(sizeof(TSK_DADDR_T) == sizeof(uint64_t));
-        InodeAddresses addresses{};
-        std::memcpy(addresses.data(), meta.content_ptr, sizeof addresses);
-        return map_indirect(*blocks_, addresses, size, map);
-    }
-    map.add_fault(0, size, Cause::FS_CORRUPT, R"({"reason":"libtsk gives no addresses"})");
-}
-
-// A target that does not fit into the inode stands in a block of its own; libtsk looks for it where ext3 had it.
-std::string TskReader::ext_symlink_target(const TSK_FS_META& meta) {
-    constexpr uint64_t kMaxTarget = 4096;
-    InodeEntry blocks;
-    ContentMap map(std::min<uint64_t>(meta.size > 0 ? static_cast<uint64_t>(meta.size) : 0, kMaxTarget), volume_.size_bytes);
-    map_unix(meta, map);
-    map.finish(ContentMap::Gap::hole, blocks);
-    std::string target;
-    for (const Extent& extent : blocks.extents) {
-        if (extent.kind != ExtentKind::data) break;
-        std::string piece(extent.length, '\0');
-        if (!blocks_->read(extent.image_offset, {reinterpret_cast<uint8_t*>(piece.data()), piece.size()})) break;
-        target += piece;
-    }
-    return target;
 }
 
 // Named $DATA attributes and resource forks of the inode at hand; `file` is the inode they belong to.
@@ -697,7 +555,6 @@ Result<size_t> TskReader::read_content(const std::string& fs_ino, const std::str
 }
 
 Result<void> TskReader::host_failure() {
-    if (blocks_->failure()) return *blocks_->failure();
     if (auto failure = image_->take_read_error()) return *std::move(failure);
     return {};
 }

@@ -1,4 +1,4 @@
-// The reader of exFAT, NTFS, ext2/3/4, HFS+, UFS1/2 and ISO 9660, on libtsk.
+// The reader of exFAT, NTFS and HFS+ on libtsk, and of ISO 9660.
 #pragma once
 
 #include <memory>
@@ -10,24 +10,21 @@ namespace ntt {
 // Opens `volume` by its family (Volume::fs_type). Bytes beyond the image's end are absent; extents are given as the
 // filesystem has them.
 //
-// From libtsk: superblocks and inodes; directories and runs of NTFS, HFS+ and exFAT. Ours: directories and blocks of ext and
-// UFS (unix_directory.h, unix_blocks.h), what exFAT entries say beside (exfat_entry.h), and the whole of ISO 9660
+// From libtsk: inodes, directories and runs. Ours: what exFAT entries say beside (exfat_entry.h), and the whole of ISO 9660
 // (iso9660_reader.h). Each says why.
 //
 // Content of a filesystem are its allocated names with allocated inodes. Left out and counted in detail(): the system files
 // of NTFS ($MFT ..., $Extend and all below) and exFAT, what libtsk invents ($OrphanFiles, $MBR ...), deleted names.
 // Streams: NTFS's named $DATA attributes and HFS+'s resource forks are inodes of their own, ino = 2^62 + (inode << 16) +
 // attribute id, stream = their name ("rsrc" for the fork), fs_ino = "inode-type-id", path = the file's + ":" + stream.
-// Names: raw bytes of ext and UFS; UTF-8 of the others, as libtsk decodes it. HFS+: '/' in a name is given as ':', as Mac OS
+// Names: UTF-8, as libtsk decodes it. HFS+: '/' in a name is given as ':', as Mac OS
 // shows it in a shell.
 // What ReaderOptions::unread covers is not believed (metadata_places.h): an inode there is inode_unreadable, whatever the image
-// holds. Not known, and so believed: inodes of UFS and HFS+, of ext with META_BG, and extension records of NTFS.
-// ext and UFS: an indirect block is an opaque extent of its file, because one that was not read looks like holes.
+// holds. Not known, and so believed: inodes of HFS+, and extension records of NTFS.
 //
 // Findings: directory_unreadable ("files may be missing here": path, and the block or libtsk's words), directory_loop,
-// inode_unreadable (a name whose inode cannot be read), inode_marked_free (ext and UFS: it is read all the same), name_invalid,
-// path_too_long; from opening superblock_on_missing_sectors, encryption_in_use (ext4: every file is then taken as encrypted). At most
-// kMaxFindingsOfOneCode of each.
+// inode_unreadable (a name whose inode cannot be read), name_invalid, path_too_long; from opening superblock_on_missing_sectors. At
+// most kMaxFindingsOfOneCode of each.
 // Errors: unsupported when libtsk does not take it for what it was detected as; those of ByteSource::read.
 //
 // detail(): libtsk, block_size, system_files, virtual_files, deleted_names, streams, extended_attributes (of HFS+; not

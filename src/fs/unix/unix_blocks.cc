@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "fs/unix/ext_checksums.h"
+
 namespace ntt {
 
 namespace {
@@ -34,7 +36,7 @@ protected:
     const UnixLayout& layout() const { return blocks_.layout(); }
 
     bool read_node(uint64_t address, std::vector<uint8_t>& out) {
-        if (++nodes_ > kMaxNodes || nodes_ > layout().volume_bytes / layout().block_size) return false;
+        if (++nodes_ > kMaxNodes || nodes_ > layout().volume_bytes / layout().block_size || !blocks_.take_node()) return false;
         out.resize(layout().block_size);
         return blocks_.read(blocks_.image_offset(address), out);
     }
@@ -69,12 +71,22 @@ public:
                 fmt::format(R"({{"reason":"an indirect block cannot be read","address":{},"level":{}}})", address, level));
             return;
         }
-        // Sectors of it that were not read are zeros and look like holes: whoever has the rescue map must know the place.
-        map_.add_opaque(file_offset, blocks_.image_offset(address), block.size());
+        // Sectors of it that were not read look like holes, or hold what stood there once.
+        const ByteRange place{blocks_.image_offset(address), block.size()};
+        const bool some_unread = blocks_.unread().first_in(place).has_value();
+        // For a rescue map that changes later.
+        if (!some_unread) map_.add_opaque(file_offset, place.offset, place.length);
         const uint64_t pointers = layout().block_size / layout().pointer_size, child_span = span / pointers;
         const int width = static_cast<int>(layout().pointer_size);
         for (uint64_t i = 0; i < pointers && file_offset + i * child_span < size_; ++i) {
             const uint64_t at = i * layout().pointer_size;
+            if (some_unread) {
+                if (const auto lost = blocks_.unread().first_in({place.offset + at, layout().pointer_size})) {
+                    map_.add_fault(file_offset + i * child_span, child_span, lost->cause,
+                                   fmt::format(R"({{"reason":"an indirect block was not read","image_offset":{}}})", place.offset));
+                    continue;
+                }
+            }
             const uint64_t child = layout().order == UnixLayout::Order::big ? big(block, at, width) : little(block, at, width);
             visit(child, level - 1, file_offset + i * child_span, child_span);
         }
@@ -90,7 +102,8 @@ constexpr uint32_t kMaxInitialized = 32768;  // a longer length marks an unwritt
 
 class ExtentTreeMapper : Mapper {
 public:
-    using Mapper::Mapper;
+    ExtentTreeMapper(UnixBlocks& blocks, std::optional<uint32_t> checksum_seed, uint64_t size, ContentMap& map)
+        : Mapper(blocks, size, map), checksum_seed_(checksum_seed) {}
 
     // `node` stands for the file's blocks [begin, end).
     void visit(ByteView node, int depth, uint64_t begin, uint64_t end) {
@@ -125,16 +138,25 @@ private:
     void descend(uint64_t address, int depth, uint64_t first, uint64_t last) {
         if (first * layout().block_size >= size_) return;
         std::vector<uint8_t> block;
-        const Cause absence = blocks_.cause_of_absence(blocks_.image_offset(address));
-        if (!read_node(address, block)) return fault(first, last, "an extent tree node cannot be read", absence);
+        const ByteRange place{blocks_.image_offset(address), layout().block_size};
+        if (!read_node(address, block))
+            return fault(first, last, "an extent tree node cannot be read", blocks_.cause_of_absence(place.offset));
+        if (const auto lost = blocks_.unread().first_in(place))
+            return fault(first, last, "an extent tree node was not read", lost->cause, place.offset);
+        if (checksum_seed_ && !ext_extent_node_checksum(*checksum_seed_, block).agree())
+            return fault(first, last, "an extent tree node fails its checksum", Cause::CHECKSUM, place.offset);
+        map_.add_opaque(first * layout().block_size, place.offset, place.length);  // for a rescue map that changes later
         visit(block, depth, first, last);
     }
 
-    void fault(uint64_t begin, uint64_t end, const char* reason, Cause cause = Cause::FS_CORRUPT) {
+    void fault(uint64_t begin, uint64_t end, const char* reason, Cause cause = Cause::FS_CORRUPT, std::optional<uint64_t> image_offset = {}) {
         const uint64_t from = begin * layout().block_size;
+        const std::string place = image_offset ? fmt::format(R"(,"image_offset":{})", *image_offset) : "";
         map_.add_fault(from, end * layout().block_size - from, cause,
-                       fmt::format(R"({{"reason":"{}","first_block":{}}})", reason, begin));
+                       fmt::format(R"({{"reason":"{}","first_block":{}{}}})", reason, begin, place));
     }
+
+    std::optional<uint32_t> checksum_seed_;
 };
 
 }  // namespace
@@ -172,14 +194,14 @@ void map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t 
     if (at < size) map.add_fault(at, size - at, Cause::IMPLAUSIBLE_SIZE, R"({"reason":"beyond what an inode can address"})");
 }
 
-void map_extent_tree(UnixBlocks& blocks, ByteView root, uint64_t size, ContentMap& map) {
+void map_extent_tree(UnixBlocks& blocks, ByteView root, std::optional<uint32_t> checksum_seed, uint64_t size, ContentMap& map) {
     constexpr uint64_t kMaxBlocks = uint64_t{1} << 32;
     const uint64_t depth = little(root, 6, 2);
     if (little(root, 0, 2) != kExtentMagic || depth > kMaxDepth) {
         map.add_fault(0, size, Cause::FS_CORRUPT, R"({"reason":"the extent tree's root is damaged"})");
         return;
     }
-    ExtentTreeMapper(blocks, size, map).visit(root, static_cast<int>(depth), 0, kMaxBlocks);
+    ExtentTreeMapper(blocks, checksum_seed, size, map).visit(root, static_cast<int>(depth), 0, kMaxBlocks);
     const uint64_t addressable = kMaxBlocks * blocks.layout().block_size;
     if (addressable < size)
         map.add_fault(addressable, size - addressable, Cause::IMPLAUSIBLE_SIZE,

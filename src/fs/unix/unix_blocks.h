@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "fs/listing/content_map.h"
+#include "fs/listing/unread_places.h"
 #include "image/byte_source.h"
 
 namespace ntt {
@@ -27,8 +28,10 @@ struct UnixLayout {
 // Reads blocks of metadata.
 class UnixBlocks {
 public:
-    UnixBlocks(const ByteSource& source, const UnixLayout& layout) : source_(source), layout_(layout) {}
+    UnixBlocks(const ByteSource& source, const UnixLayout& layout, UnreadPlaces unread)
+        : source_(source), layout_(layout), unread_(std::move(unread)), nodes_left_(kNodesOfABlock * (layout.volume_bytes / layout.block_size) + kFirstNodes) {}
     const UnixLayout& layout() const { return layout_; }
+    const UnreadPlaces& unread() const { return unread_; }
 
     // Absolute offset in the image; UINT64_MAX for an address that no image can have.
     uint64_t image_offset(uint64_t address) const;
@@ -38,24 +41,33 @@ public:
     const std::optional<Error>& failure() const { return failure_; }
     // Why a block of metadata cannot be had: the image ends before it, or it is nowhere.
     Cause cause_of_absence(uint64_t image_offset) const;
+    // Whether one more node of a tree may be visited: sound files visit each block of the volume once at most, whereas nodes
+    // that all files share, or that lead to themselves, would keep the listing busy for days.
+    bool take_node() { return nodes_left_ > 0 && nodes_left_-- > 0; }
 
 private:
+    static constexpr uint64_t kNodesOfABlock = 4, kFirstNodes = 4096;
+
     const ByteSource& source_;
     UnixLayout layout_;
+    UnreadPlaces unread_;
+    uint64_t nodes_left_;
     std::optional<Error> failure_;
 };
 
 using InodeAddresses = std::array<uint64_t, 15>;  // 12 direct, single, double and triple indirect
 
 // Adds what the addresses map below `size` bytes. An indirect block that cannot be read gives a fault over the bytes
-// that it stands for: BEYOND_EOF if the image ends before it, else FS_CORRUPT. Bytes beyond what three levels can address get
+// that it stands for: BEYOND_EOF if the image ends before it, else FS_CORRUPT. What of it was not read from the medium is not
+// believed: a fault with the map's cause over what those addresses stand for. Bytes beyond what three levels can address get
 // IMPLAUSIBLE_SIZE. Source: Linux Documentation/filesystems/ext4/ifork.rst, "Direct/Indirect Block Addressing"; FreeBSD
 // sys/ufs/ufs/dinode.h.
 void map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t size, ContentMap& map);
 
 // The same for an extent tree. `root` is the 60 bytes of i_block. Unwritten extents are holes. A node that cannot be read
-// (BEYOND_EOF, FS_CORRUPT) or is not one (FS_CORRUPT) gives a fault over the bytes that it stands for.
+// (BEYOND_EOF, FS_CORRUPT), was not read from the medium (the map's cause), fails its checksum (CHECKSUM; `checksum_seed` is
+// the inode's, nullopt where the filesystem has none) or is not one (FS_CORRUPT) gives a fault over the bytes that it stands for.
 // Source: Linux Documentation/filesystems/ext4/ifork.rst, "Extent Tree".
-void map_extent_tree(UnixBlocks& blocks, ByteView root, uint64_t size, ContentMap& map);
+void map_extent_tree(UnixBlocks& blocks, ByteView root, std::optional<uint32_t> checksum_seed, uint64_t size, ContentMap& map);
 
 }  // namespace ntt

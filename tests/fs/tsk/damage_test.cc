@@ -2,7 +2,7 @@
 // (Listing checks that on each).
 #include <random>
 
-#include "listing.h"
+#include "fs/reader_listing.h"
 
 namespace ntt::test {
 namespace {
@@ -47,7 +47,7 @@ TEST_P(Damage, AnyDamageIsSurvived) {
         ASSERT_TRUE(detection.ok()) << why(detection);
         for (const Volume& volume : detection->volumes) {
             if (!volume.readable || volume.fs_type == "fat") continue;
-            const auto reader = open_tsk(*list.source, volume, {}, list);
+            const auto reader = open_reader(*list.source, volume, {}, list);
             if (!reader.ok()) continue;
             ++opened;
             ASSERT_OK((*reader)->list(list, CancelToken()));

@@ -1,68 +1,8 @@
-// UFS, NTFS, exFAT and HFS+.
-#include <filesystem>
-
-#include "listing.h"
+// NTFS, exFAT and HFS+.
+#include "fs/reader_listing.h"
 
 namespace ntt::test {
 namespace {
-
-namespace fs = std::filesystem;
-
-// dir/t: folders, an empty, a small and a large file, a link.
-void make_tree(const TempDir& dir) {
-    must("mkdir -p t/sub/deep && ln -s small t/link", dir.path().string());
-    write_file(dir / "t/empty", "");
-    write_file(dir / "t/small", "hello\n");
-    write_file(dir / "t/sub/medium", chosen_bytes(5, 70'000));
-    write_file(dir / "t/sub/deep/large", chosen_bytes(6, 1'500'003));
-}
-
-void expect_tree(const TempDir& dir, const Listing& list) {
-    for (const auto& entry : fs::recursive_directory_iterator(dir / "t")) {
-        const std::string path = entry.path().lexically_relative(dir / "t").string();
-        SCOPED_TRACE(path);
-        if (entry.is_symlink())
-            EXPECT_EQ(list.at(path).target, fs::read_symlink(entry.path()).string());
-        else if (entry.is_regular_file())
-            EXPECT_EQ(list.content(path), read_file(entry.path().string()));
-        else
-            EXPECT_EQ(list.at(path).fs_type, 'd');
-    }
-}
-
-TEST(Ufs, BothVersionsInBothByteOrdersAreRead) {
-    NTT_NEED_TOOL("makefs");
-    TempDir dir;
-    make_tree(dir);
-    for (const char* version : {"1", "2"}) {
-        for (const char* order : {"le", "be"}) {
-            for (const char* sizes : {"bsize=8192,fsize=1024", "bsize=16384,fsize=2048", "bsize=4096,fsize=4096"}) {
-                SCOPED_TRACE(std::string(version) + order + sizes);
-                must(std::string("makefs -t ffs -B ") + order + " -s 8m -o version=" + version + "," + sizes + " i t",
-                     dir.path().string());
-                const auto list = list_file(dir / "i");
-                EXPECT_EQ(list->volume.view, std::string("ufs") + version);
-                EXPECT_EQ(list->names.size(), 7u);
-                expect_tree(dir, *list);
-                EXPECT_TRUE(list->findings.findings.empty());
-            }
-        }
-    }
-}
-
-TEST(Ufs, ARootFolderThatCannotBeReadIsNotSilent) {
-    NTT_NEED_TOOL("makefs");
-    TempDir dir;
-    make_tree(dir);
-    must("makefs -t ffs -s 8m -o version=1 i t", dir.path().string());
-    std::string image = read_file(dir / "i");
-    // The folder's first block begins with "." and "..".
-    const size_t at = image.find(std::string("\2\0\0\0\x0c\0\4\1.\0\0\0\2\0\0\0", 16));
-    ASSERT_NE(at, std::string::npos);
-    image.replace(at, 512, std::string(512, '\0'));
-    const auto list = list_bytes(image);
-    EXPECT_TRUE(list->findings.has("directory_unreadable"));
-}
 
 TEST(Ntfs, FilesAndStreamsAreReadAndSystemFilesAreLeftOut) {
     NTT_NEED_TOOL("ntfscp");
@@ -171,7 +111,7 @@ TEST(HfsPlus, TheMacSideOfAHybridDiscIsRead) {
     list.volume.size_bytes = list.source->size_bytes() - start * 512;
     list.volume.view = list.volume.fs_type = "hfsplus";
     list.volume.readable = true;
-    ASSERT_OK_ASSIGN(list.reader, open_tsk(*list.source, list.volume, {}, list));
+    ASSERT_OK_ASSIGN(list.reader, open_reader(*list.source, list.volume, {}, list));
     ASSERT_OK(list.reader->list(list, CancelToken()));
     EXPECT_EQ(list.content("small"), "hello\n");
     EXPECT_EQ(list.content("sub/medium"), read_file(dir / "t/sub/medium"));
@@ -203,7 +143,7 @@ TEST(Tsk, AVolumeThatIsNotWhatItWasTakenForIsRefused) {
         list.source = memory_image(chosen_bytes(9, 1 << 20));
         list.volume.size_bytes = 1 << 20;
         list.volume.view = list.volume.fs_type = type;
-        const auto reader = open_tsk(*list.source, list.volume, {}, list);
+        const auto reader = open_reader(*list.source, list.volume, {}, list);
         ASSERT_FALSE(reader.ok()) << type;
         EXPECT_EQ(reader.error().code, ErrorCode::unsupported);
     }

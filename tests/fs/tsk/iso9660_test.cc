@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "listing.h"
+#include "fs/reader_listing.h"
 
 namespace ntt::test {
 namespace {

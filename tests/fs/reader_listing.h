@@ -2,12 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "fs/tsk/tsk_reader.h"
+#include "fs/fs_reader.h"
 #include "support/support.h"
 #include "volume/volume.h"
 
@@ -20,6 +21,7 @@ struct Listing : EntrySink {
     FindingList findings;
     std::map<int64_t, InodeEntry> inodes;
     std::multimap<std::string, int64_t> names;
+    std::vector<DirectoryPlace> directories;
 
     void add(Finding finding) override { findings.add(std::move(finding)); }
     Result<void> add_inode(InodeEntry inode) override {
@@ -34,6 +36,15 @@ struct Listing : EntrySink {
         return {};
     }
 
+    void add_directory(DirectoryPlace place) override { directories.push_back(std::move(place)); }
+
+    bool has(const std::string& path) const { return names.count(path) != 0; }
+    // Of the first finding with this code; empty if there is none.
+    std::string evidence(std::string_view code) const {
+        for (const Finding& finding : findings.findings)
+            if (finding.code == code) return finding.evidence;
+        return "";
+    }
     const InodeEntry& at(const std::string& path) const {
         static const InodeEntry none;
         const auto found = names.find(path);
@@ -95,7 +106,7 @@ struct Listing : EntrySink {
 };
 
 // Lists the first readable volume, or volume `number` of the image. Fails the test unless it can be opened.
-inline std::unique_ptr<Listing> list_bytes(std::string image, int number = 0) {
+inline std::unique_ptr<Listing> list_bytes(std::string image, int number = 0, const ReaderOptions& options = {}) {
     auto out = std::make_unique<Listing>();
     out->source = memory_image(std::move(image));
     FindingList detection_findings;
@@ -108,7 +119,7 @@ inline std::unique_ptr<Listing> list_bytes(std::string image, int number = 0) {
             break;
         }
     EXPECT_TRUE(out->volume.readable) << "nothing to read in this image";
-    auto reader = open_tsk(*out->source, out->volume, {}, *out);
+    auto reader = open_reader(*out->source, out->volume, options, *out);
     EXPECT_TRUE(reader.ok()) << why(reader);
     if (!reader.ok()) return out;
     out->reader = *std::move(reader);
@@ -117,6 +128,50 @@ inline std::unique_ptr<Listing> list_bytes(std::string image, int number = 0) {
     return out;
 }
 
+// Lists with a rescue map that says `cause` of these bytes.
+inline std::unique_ptr<Listing> list_with_unread(std::string image, std::vector<ByteRange> lost, Cause cause = Cause::BAD_SECTOR) {
+    auto unread = std::make_shared<std::vector<UnreadRange>>();
+    std::sort(lost.begin(), lost.end());
+    for (const ByteRange& range : lost) unread->push_back({range, cause});
+    ReaderOptions options;
+    options.unread = unread;
+    return list_bytes(std::move(image), 0, options);
+}
+
 inline std::unique_ptr<Listing> list_file(const std::string& path, int number = 0) { return list_bytes(read_file(path), number); }
+
+
+// A file of `count` blocks of 1 KiB with as many holes between them: it is laid down in pieces.
+inline void make_pieces(const std::string& path, int count) {
+    write_file(path, "");
+    for (int i = 0; i < count; ++i) {
+        std::string block = std::to_string(i);
+        block.resize(1024, ' ');
+        std::filesystem::resize_file(path, static_cast<uint64_t>(2 * i + 1) * 1024);
+        patch_file(path, static_cast<uint64_t>(2 * i) * 1024, block);
+    }
+}
+
+// dir/t: folders, an empty, a small and a large file, a link.
+inline void make_tree(const TempDir& dir) {
+    must("mkdir -p t/sub/deep && ln -s small t/link", dir.path().string());
+    write_file(dir / "t/empty", "");
+    write_file(dir / "t/small", "hello\n");
+    write_file(dir / "t/sub/medium", chosen_bytes(5, 70'000));
+    write_file(dir / "t/sub/deep/large", chosen_bytes(6, 1'500'003));
+}
+
+inline void expect_tree(const TempDir& dir, const Listing& list) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(dir / "t")) {
+        const std::string path = entry.path().lexically_relative(dir / "t").string();
+        SCOPED_TRACE(path);
+        if (entry.is_symlink())
+            EXPECT_EQ(list.at(path).target, std::filesystem::read_symlink(entry.path()).string());
+        else if (entry.is_regular_file())
+            EXPECT_EQ(list.content(path), read_file(entry.path().string()));
+        else
+            EXPECT_EQ(list.at(path).fs_type, 'd');
+    }
+}
 
 }  // namespace ntt::test

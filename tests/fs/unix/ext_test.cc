@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "listing.h"
+#include "fs/reader_listing.h"
 
 namespace ntt::test {
 namespace {
@@ -138,8 +138,10 @@ TEST_P(Ext, AFolderWithManyFilesIsListedAndABadBlockOfItHidesOnlyItsOwnNames) {
         << finding.evidence;
     EXPECT_NE(finding.evidence.find("\"path\":\"many\""), std::string::npos);
     EXPECT_EQ(finding.volume, 1);
-    EXPECT_LT(list->names.size(), 602u);
-    EXPECT_GT(list->names.size(), 560u);
+    const auto of_many = std::count_if(list->names.begin(), list->names.end(), [](const auto& name) { return name.first.starts_with("many/"); });
+    EXPECT_LT(of_many, 600);
+    EXPECT_GT(of_many, 560);
+    EXPECT_EQ(list->names.size(), 602u);  // the files are there, below "$lost"
 }
 
 TEST_P(Ext, AFolderThatStandsInTwoPlacesIsListedOnce) {
@@ -170,7 +172,8 @@ TEST_P(Ext, FilesOutliveTheBitmapOfTheirInodes) {
     image.replace(block * 1024, 1024, std::string(1024, '\0'));
     const auto list = list_bytes(image);
     EXPECT_EQ(list->content("kept"), "kept\n");
-    EXPECT_TRUE(list->findings.has("inode_marked_free"));
+    // Where the bitmap has a checksum it is known to say nothing.
+    EXPECT_TRUE(list->findings.has(has_extents() ? "checksum_failed" : "inode_marked_free"));
 }
 
 TEST_P(Ext, ANameWithASlashInItCannotLeaveItsFolder) {
@@ -188,8 +191,7 @@ TEST_P(Ext, ANameWithASlashInItCannotLeaveItsFolder) {
 TEST_P(Ext, TheMetadataThatAFilesBlocksDependOnIsKnown) {
     must("mkdir t", dir_.path().string());
     // Every second block of 1 KiB: more pieces than an inode holds.
-    must("for i in $(seq 0 2 300); do printf %1024d $i | dd of=t/f bs=1024 seek=$i conv=notrunc status=none; done",
-         dir_.path().string());
+    make_pieces(dir_ / "t/f", 151);
     make("8M");
     const std::string original = read_file(dir_ / "i");
     const auto list = list_bytes(original);
@@ -237,6 +239,17 @@ TEST_P(Ext, TheMetadataThatAFilesBlocksDependOnIsKnown) {
         image.replace(leaf * 1024 + at, length, std::string(length, '\0'));
         const auto damaged = list_bytes(image);
         ASSERT_FALSE(damaged->at("f").faults.empty()) << at;
+        EXPECT_EQ(damaged->at("f").faults[0].cause, Cause::CHECKSUM);
+        EXPECT_EQ(damaged->at("f").faults[0].file_offset, 0u);
+    }
+    // And without checksums.
+    must("tune2fs -O ^metadata_csum i", dir_.path().string());
+    const std::string unchecked = read_file(dir_ / "i");
+    for (const auto& [at, length] : {std::pair<size_t, size_t>{0, 1024}, {256, 256}}) {
+        std::string image = unchecked;
+        image.replace(leaf * 1024 + at, length, std::string(length, '\0'));
+        const auto damaged = list_bytes(image);
+        ASSERT_FALSE(damaged->at("f").faults.empty()) << at;
         EXPECT_EQ(damaged->at("f").faults[0].cause, Cause::FS_CORRUPT);
         EXPECT_EQ(damaged->at("f").faults[0].file_offset == 0, at == 0);
     }
@@ -280,16 +293,6 @@ TEST(Ext4, InlineDataIsReadThroughTheReader) {
     const auto list = list_file(dir / "i");
     EXPECT_EQ(list->at("f").access, ContentAccess::through_reader);
     EXPECT_EQ(list->content("f"), "forty bytes of text, kept in the inode.");
-}
-
-TEST(Ext4, FilesOfAFilesystemWithEncryptionAreNotTakenForPlain) {
-    TempDir dir;
-    must("mkdir t && echo x > t/f && mkfs.ext4 -q -F -O encrypt -d t i 4M", dir.path().string());
-    const auto list = list_file(dir / "i");
-    EXPECT_EQ(list->at("f").access, ContentAccess::unreadable);
-    ASSERT_EQ(list->at("f").faults.size(), 1u);
-    EXPECT_EQ(list->at("f").faults[0].cause, Cause::ENCRYPTED);
-    EXPECT_TRUE(list->findings.has("encryption_in_use"));
 }
 
 TEST(Ext2, TheFirstRevisionIsRead) {
