@@ -101,13 +101,14 @@ Result<std::unique_ptr<ByteSource>> open_image(Env& env, const std::string& path
                               fmt::format("{} is {}, not a disk image that is read here",
                                           to_terminal_text(parts.front().part.path), format.foreign.name),
                               std::string(format.foreign.hint));
+        case ImageFormat::Kind::archive:
         case ImageFormat::Kind::raw: break;
     }
     for (size_t i = 1; i < segments.size(); ++i) {
         TRY_ASSIGN(OpenPart next, open_part(env, segments[i]));
         parts.push_back(std::move(next));
     }
-    return raw_source(env, std::move(parts));
+    return raw_source(env, std::move(parts), format.kind == ImageFormat::Kind::archive ? RawKind::archive : RawKind::sectors);
 }
 
 std::unique_ptr<ByteSource> memory_image(std::string bytes) { return std::make_unique<MemorySource>(std::move(bytes)); }

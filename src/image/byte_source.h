@@ -28,7 +28,7 @@ public:
 
     virtual uint64_t size_bytes() const = 0;  // of the decoded image
     virtual uint32_t sector_size() const { return 512; }
-    virtual std::string_view format() const = 0;  // raw split_raw ewf vmdk vhd memory
+    virtual std::string_view format() const = 0;  // raw split_raw ewf vmdk vhd memory; archive: no image at all
     virtual const std::vector<ImagePart>& parts() const = 0;
 
     // Fills all of `out` from `offset`. Fails with
@@ -59,9 +59,10 @@ protected:
 // Opens an image by its content, never by its name; split images by any of their segments (.000/.001, .001/.002).
 // Errors: not_found, also for a missing segment, which is named; invalid_argument for a folder, a device node or an
 // empty file; malformed for a container that is too damaged to open; unsupported for formats that are known and not
-// read, with what it is ("a qcow2 disk image", "a tar archive (POSIX)") in the message and what would help in the hint.
-// A file of no known format is raw: whether it holds a filesystem is for src/volume to say. `env` must outlive the
-// source. Every byte of raw images comes through `env`; containers are read by their libraries, by name.
+// read, with what it is ("a qcow2 disk image") in the message and what would help in the hint. An archive or a compressed
+// file opens as it stands, with the format "archive": what it is has to be recorded. A file of no known format is raw:
+// whether it holds a filesystem is for src/volume to say. `env` must outlive the source. Every byte of raw images
+// comes through `env`; containers are read by their libraries, by name.
 Result<std::unique_ptr<ByteSource>> open_image(Env& env, const std::string& path);
 
 // An image in memory, for tests and fuzzing.

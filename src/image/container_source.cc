@@ -125,7 +125,7 @@ Result<void> blame_container(Env& env, const std::vector<ImagePart>& parts) {
         TRY_ASSIGN(OpenPart open, open_part(env, part.path));
         std::vector<OpenPart> one;
         one.push_back(std::move(open));
-        const std::unique_ptr<ByteSource> raw = raw_source(env, std::move(one));
+        const std::unique_ptr<ByteSource> raw = raw_source(env, std::move(one), RawKind::sectors);
         for (uint64_t offset = 0; offset < raw->size_bytes(); offset += buffer.size())
             TRY(raw->read(offset, ByteSpan(buffer).first(std::min<uint64_t>(buffer.size(), raw->size_bytes() - offset))));
     }

@@ -2,43 +2,109 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
+
+#include <fmt/format.h>
 
 namespace ntt {
 namespace {
 
 constexpr uint64_t kSamples = 64;
-constexpr uint64_t kSampleBytes = 64 << 10;
+constexpr uint64_t kSampleBytes = 4 << 10;
+constexpr uint64_t kSamplesThatMayDiffer = kSamples / 8;  // a leftover structure or two, not a disk in use
 constexpr uint64_t kReadBytes = 1 << 20;
-
-// All bytes equal to the first, and that one to `fill`.
-bool is_all(ByteView bytes, uint8_t fill) {
-    return bytes.front() == fill && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
-}
+constexpr uint64_t kSectorBytes = 512;
+constexpr size_t kShownBytes = 16;
 
 }  // namespace
 
-Result<std::optional<uint8_t>> constant_fill(const ByteSource& source, ByteRange range, const CancelToken& cancel) {
-    if (range.empty()) return std::optional<uint8_t>();
-    uint8_t fill = 0;
-    TRY(source.read(range.offset, {&fill, 1}));
-    std::vector<uint8_t> buffer;
-    // Reads `length` bytes at every `step`.
-    const auto only_fill = [&](uint64_t length, uint64_t step) -> Result<bool> {
-        for (uint64_t at = range.offset; at < range.end(); at += step) {
-            TRY(cancel.check());
-            buffer.resize(std::min(length, range.end() - at));
-            TRY(source.read(at, buffer));
-            if (!is_all(buffer, fill)) return false;
-        }
-        return true;
-    };
-    TRY_ASSIGN(const bool samples_agree, only_fill(kSampleBytes, std::max(range.length / kSamples, kSampleBytes)));
-    if (!samples_agree) return std::optional<uint8_t>();
-    TRY_ASSIGN(const bool proven, only_fill(kReadBytes, kReadBytes));
-    return proven ? std::optional(fill) : std::nullopt;
+std::optional<FillPattern> FillPattern::of(ByteView bytes, uint64_t offset) {
+    for (size_t period = 1; period <= std::min(kMaxPeriod, bytes.size() / 2); ++period) {
+        if (std::memcmp(bytes.data(), bytes.data() + period, bytes.size() - period) != 0) continue;
+        FillPattern out;
+        out.period_.resize(period);
+        for (size_t i = 0; i < period; ++i) out.period_[static_cast<size_t>((offset + i) % period)] = static_cast<char>(bytes[i]);
+        return out;
+    }
+    return std::nullopt;
 }
 
-std::string_view fill_word(uint8_t byte) { return byte == 0x00 ? "blank" : byte == 0xF6 ? "erased" : "wiped"; }
+bool FillPattern::gives(ByteView bytes, uint64_t offset) const {
+    const size_t head = std::min(period_.size(), bytes.size());
+    for (size_t i = 0; i < head; ++i)
+        if (bytes[i] != static_cast<uint8_t>(period_[static_cast<size_t>((offset + i) % period_.size())])) return false;
+    return bytes.size() == head || std::memcmp(bytes.data(), bytes.data() + head, bytes.size() - head) == 0;
+}
+
+std::optional<uint8_t> FillPattern::byte() const {
+    return period_.size() == 1 ? std::optional(static_cast<uint8_t>(period_[0])) : std::nullopt;
+}
+
+std::string FillPattern::text() const {
+    const ByteView bytes = as_bytes(period_);
+    if (bytes.size() <= kShownBytes) return "0x" + to_hex(bytes);
+    return fmt::format("0x{}... ({} bytes)", to_hex(bytes.first(kShownBytes)), bytes.size());
+}
+
+std::string_view FillPattern::word() const { return byte() == 0x00 ? "blank" : byte() == 0xF6 ? "erased" : "wiped"; }
+
+Result<std::optional<Fill>> fill_of(const ByteSource& source, ByteRange range, const CancelToken& cancel) {
+    if (range.empty()) return std::optional<Fill>();
+    std::vector<uint8_t> buffer;
+
+    // The pattern that most samples have; each votes until it is in the minority (Boyer and Moore).
+    std::optional<FillPattern> favourite;
+    uint64_t lead = 0, differing = 0;
+    const uint64_t step = std::max(range.length / kSamples, kSampleBytes);
+    const auto each_sample = [&](const auto& look) -> Result<void> {
+        for (uint64_t at = range.offset; at < range.end(); at += step) {
+            TRY(cancel.check());
+            buffer.resize(std::min(kSampleBytes, range.end() - at));
+            TRY(source.read(at, buffer));
+            look(ByteView(buffer), at);
+        }
+        return {};
+    };
+    uint64_t samples = 0;
+    TRY(each_sample([&](ByteView sample, uint64_t at) {
+        ++samples;
+        std::optional<FillPattern> pattern = FillPattern::of(sample, at);
+        if (!pattern) return;
+        if (lead == 0) favourite = std::move(pattern), lead = 1;
+        else favourite == pattern ? ++lead : --lead;
+    }));
+    if (!favourite) {
+        if (range.length != 1) return std::optional<Fill>();
+        favourite = FillPattern::of(std::vector<uint8_t>(2, buffer[0]), range.offset);
+    }
+    TRY(each_sample([&](ByteView sample, uint64_t at) { differing += favourite->gives(sample, at) ? 0u : 1u; }));
+    if (differing > std::max<uint64_t>(std::min(kSamplesThatMayDiffer, samples / 8), samples > 8 ? 1 : 0)) return std::optional<Fill>();
+
+    Fill fill{*favourite, 0, range.length, {}, 0};
+    uint64_t other_end = 0;  // of the last range of something else
+    for (uint64_t at = range.offset; at < range.end(); at += kReadBytes) {
+        TRY(cancel.check());
+        buffer.resize(std::min(kReadBytes, range.end() - at));
+        TRY(source.read(at, buffer));
+        if (favourite->gives(buffer, at)) {
+            fill.filled_bytes += buffer.size();
+            continue;
+        }
+        for (uint64_t in = 0; in < buffer.size(); in += kSectorBytes) {
+            const ByteView sector = ByteView(buffer).subspan(in, std::min<size_t>(kSectorBytes, buffer.size() - in));
+            if (favourite->gives(sector, at + in)) {
+                fill.filled_bytes += sector.size();
+                continue;
+            }
+            if (fill.other_ranges == 0 || other_end != at + in) {
+                ++fill.other_ranges;
+                if (fill.others.size() < kMaxOtherRanges) fill.others.push_back({at + in, 0});
+            }
+            other_end = at + in + sector.size();
+            if (fill.other_ranges <= kMaxOtherRanges) fill.others.back().length = other_end - fill.others.back().offset;
+        }
+    }
+    if (fill.share() < kMinFillShare) return std::optional<Fill>();
+    return std::optional(std::move(fill));
+}
 
 }  // namespace ntt

@@ -17,11 +17,11 @@ struct ForeignFormat {
 
 // How the sectors are kept in a file. `raw` is what no signature speaks for: also wiped, random and unknown content.
 struct ImageFormat {
-    enum class Kind : uint8_t { raw, ewf, vmdk, vhd, foreign } kind = Kind::raw;
-    ForeignFormat foreign;  // with Kind::foreign
+    enum class Kind : uint8_t { raw, ewf, vmdk, vhd, archive, foreign } kind = Kind::raw;
+    ForeignFormat foreign;  // with Kind::archive and Kind::foreign
 };
 
-inline constexpr size_t kFormatHeadBytes = 4096;  // identify_format looks at this much of the beginning
+inline constexpr size_t kFormatHeadBytes = 36 << 10;  // identify_format looks at this much of the beginning
 inline constexpr size_t kFormatTailBytes = 512;   // and at this much of the end
 
 // Identifies a file by its first kFormatHeadBytes and last kFormatTailBytes (fewer in a shorter file). Only signatures

@@ -31,7 +31,7 @@ ImagePart describe(const struct stat& info, const std::string& path) {
 
 class RawSource final : public ByteSource {
 public:
-    RawSource(Env& env, std::vector<OpenPart> parts) : env_(env) {
+    RawSource(Env& env, std::vector<OpenPart> parts, RawKind kind) : env_(env), kind_(kind) {
         for (OpenPart& open : parts) {
             begins_.push_back(size_);
             size_ += open.part.size_bytes;  // cannot overflow: file sizes are below 2^63, and so many bytes do not exist
@@ -41,7 +41,9 @@ public:
     }
 
     uint64_t size_bytes() const override { return size_; }
-    std::string_view format() const override { return parts_.size() == 1 ? "raw" : "split_raw"; }
+    std::string_view format() const override {
+        return kind_ == RawKind::archive ? "archive" : parts_.size() == 1 ? "raw" : "split_raw";
+    }
     const std::vector<ImagePart>& parts() const override { return parts_; }
 
     Result<void> read(uint64_t offset, ByteSpan out) const override {
@@ -88,6 +90,7 @@ private:
     }
 
     Env& env_;
+    const RawKind kind_;
     std::vector<ImagePart> parts_;
     std::vector<Fd> fds_;
     std::vector<uint64_t> begins_;  // of each part in the image
@@ -129,9 +132,9 @@ Result<OpenPart> open_part(Env& env, const std::string& path) {
     return OpenPart{describe(opened, path), std::move(fd)};
 }
 
-std::unique_ptr<ByteSource> raw_source(Env& env, std::vector<OpenPart> parts) {
+std::unique_ptr<ByteSource> raw_source(Env& env, std::vector<OpenPart> parts, RawKind kind) {
     NTT_CHECK(!parts.empty(), "a raw image has at least one part");
-    return std::make_unique<RawSource>(env, std::move(parts));
+    return std::make_unique<RawSource>(env, std::move(parts), kind);
 }
 
 Result<std::vector<std::string>> split_segments(Env& env, const std::string& path) {

@@ -20,7 +20,8 @@ struct OpenPart {
 Result<OpenPart> open_part(Env& env, const std::string& path);
 
 // The parts one after the other; at least one. `env` must outlive the source.
-std::unique_ptr<ByteSource> raw_source(Env& env, std::vector<OpenPart> parts);
+enum class RawKind : uint8_t { sectors, archive };  // archive: no image, as format() says
+std::unique_ptr<ByteSource> raw_source(Env& env, std::vector<OpenPart> parts, RawKind kind);
 
 // The segments of the split image that `path` is one of, in order: NAME.000 NAME.001 … or NAME.001 NAME.002 …, all in
 // one folder; just `path` if it has no siblings or no such name. Fails with not_found when a segment is missing.

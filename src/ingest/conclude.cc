@@ -17,25 +17,63 @@ Health health_of_image(uint64_t image_size, const RescueMap* map, uint64_t decla
     return health;
 }
 
-std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, bool boot_sector_lost,
-                                       std::optional<uint8_t> erased_with) {
+namespace {
+
+json object_of(const std::optional<std::string>& problems) {
     json out = problems ? json::parse(*problems, nullptr, false) : json::object();
-    if (!out.is_object()) out = json::object();
+    return out.is_object() ? out : json::object();
+}
+
+std::optional<std::string> text_of(const json& problems) {
+    if (problems.empty()) return std::nullopt;
+    return problems.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void note(const Fill& fill, json& out) {
+    out["erased_disk"] = true;
+    out[fill.pattern.byte() ? "fill_byte" : "fill_pattern"] = fill.pattern.text();
+    out["fill_share"] = fill.share();
+    if (fill.pattern.word() != "erased") out[std::string(fill.pattern.word())] = true;
+    if (fill.pattern.byte() == 0 && fill.whole()) out["all_zeros"] = true;
+}
+
+void note(const ArchiveContents& archive, json& out) {
+    out["archive_not_disk"] = true;
+    out["issue_type"] = "archive_not_disk";
+    out["file_type"] = archive.type;
+    out["contents"] = archive.text();
+}
+
+}  // namespace
+
+std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, const Assessment& assessment,
+                                       const std::string& now) {
+    json out = object_of(problems);
     if (counts.beyond_eof > 0) {
         out["beyond_eof_detected"] = true;
         out["skip_count"] = counts.beyond_eof;
+        out["message"] = fmt::format("{} file{} beyond the end of the image", counts.beyond_eof, counts.beyond_eof == 1 ? " reaches" : "s reach");
+        out["detected_at"] = now;
     }
     if (counts.fat_errors > 0) out["fat_errors"] = counts.fat_errors;
-    if (counts.doubled_names > 0) out["duplicate_paths"] = counts.doubled_names;
+    if (counts.doubled_entries > 0) out["duplicate_paths"] = {{"count", counts.doubled_entries}, {"names", counts.doubled_names}};
     if (counts.unreadable_directories > 0) out["unreadable_directories"] = counts.unreadable_directories;
-    if (boot_sector_lost) out["boot_sector_corruption"] = true;
-    if (erased_with) {
-        out["erased_disk"] = true;
-        out["fill_byte"] = fmt::format("{:#04x}", *erased_with);
-        if (*erased_with == 0) out["all_zeros"] = true;
-    }
-    if (out.empty()) return problems;
-    return out.dump();
+    if (counts.root_lost) out["io_error"] = *counts.root_lost;
+    if (assessment.boot_sector_lost) out["boot_sector_corruption"] = true;
+    if (assessment.fill) note(*assessment.fill, out);
+    if (assessment.archive) note(*assessment.archive, out);
+    return out.empty() ? problems : text_of(out);
+}
+
+std::optional<std::string> with_error_rate(const std::optional<std::string>& problems, const Totals& totals) {
+    json out = object_of(problems);
+    const uint64_t errors = totals.damaged + totals.unreadable, processed = errors + totals.stored;
+    const double rate = processed == 0 ? 0 : static_cast<double>(errors) / static_cast<double>(processed);
+    if (processed > kErrorRateFiles && rate > kErrorRateThreshold)
+        out.update(json{{"high_error_rate", true}, {"error_rate", rate}, {"errors", errors}, {"processed", processed}, {"threshold", kErrorRateThreshold}});
+    else
+        for (const char* key : {"high_error_rate", "error_rate", "errors", "processed", "threshold"}) out.erase(key);
+    return text_of(out);
 }
 
 int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes, const std::vector<FindingRow>& findings) {

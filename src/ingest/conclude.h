@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "catalog/catalog.h"
 #include "image/rescue_map.h"
+#include "ingest/assess.h"
 #include "ingest/enumerate.h"
 
 namespace ntt {
@@ -23,9 +24,14 @@ struct Health {
 Health health_of_image(uint64_t image_size, const RescueMap* map, uint64_t declared_end);
 
 // The keys of medium.problems that an enumeration gives, merged into `problems` (a JSON object as text, or empty).
-// nullopt when there is no problem to record. `erased_with`: the byte that fills the whole medium.
-std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, bool boot_sector_lost,
-                                       std::optional<uint8_t> erased_with = std::nullopt);
+// nullopt when there is no problem to record. `now`: the timestamp of what is detected. docs/queries.md lists the keys.
+std::optional<std::string> problems_of(const std::optional<std::string>& problems, const EnumerationCounts& counts, const Assessment& assessment,
+                                       const std::string& now);
+
+// The same with high_error_rate, if of more than kErrorRateFiles files that were decided more than kErrorRateThreshold are not whole.
+std::optional<std::string> with_error_rate(const std::optional<std::string>& problems, const Totals& totals);
+inline constexpr uint64_t kErrorRateFiles = 100;
+inline constexpr double kErrorRateThreshold = 0.10;
 
 // The contract's exit code of a source: 3 damaged, unreadable, a filesystem not read, or none found; 4 work left; 0.
 int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes, const std::vector<FindingRow>& findings);

@@ -116,6 +116,12 @@ bool hides_files(std::string_view code) {
            code == "path_too_long" || code == "entries_behind_end" || code == "directory_checksum_failed";
 }
 
+// The path a finding speaks of; empty if it names none.
+std::string path_in(const Finding& finding) {
+    const json evidence = json::parse(finding.evidence, nullptr, false);
+    return evidence.is_object() && evidence.contains("path") && evidence["path"].is_string() ? evidence["path"].get<std::string>() : std::string();
+}
+
 // This computer's trouble is never blamed on the medium.
 bool is_of_the_host(const Error& error) {
     return error.sys_errno != 0 || error.code == ErrorCode::source_changed || error.code == ErrorCode::cancelled;
@@ -142,7 +148,12 @@ public:
     Result<void> insert(Finding finding) {
         finding.volume = volume_.number;
         if (hides_files(finding.code)) ++counts_.unreadable_directories;
-        if (finding.code == "duplicate_entry") ++counts_.doubled_names;
+        if (finding.code == "duplicate_entry") {
+            ++counts_.doubled_entries;
+            if (counts_.doubled_names.size() < EnumerationCounts::kMaxDoubledNames) counts_.doubled_names.push_back(path_in(finding));
+        }
+        if (finding.code.starts_with("directory_") && hides_files(finding.code) && path_in(finding) == "/" && !counts_.root_lost)
+            counts_.root_lost = fmt::format("the root directory of volume {} ({}): {}", volume_.number, volume_.view, finding.message);
         if (finding.code == "fat_chain_long" && finding.ino) too_long_.insert(*finding.ino);
         return target_.catalog.add_finding(target_.medium, finding, target_.now);
     }
@@ -324,6 +335,18 @@ Outcome outcome_of_listing(const Volume& volume, uint64_t image_size, const Enum
 }
 
 }  // namespace
+
+void EnumerationCounts::add(EnumerationCounts other) {
+    inodes += other.inodes;
+    names += other.names;
+    unreadable_directories += other.unreadable_directories;
+    beyond_eof += other.beyond_eof;
+    fat_errors += other.fat_errors;
+    doubled_entries += other.doubled_entries;
+    for (std::string& name : other.doubled_names)
+        if (doubled_names.size() < kMaxDoubledNames) doubled_names.push_back(std::move(name));
+    if (!root_lost) root_lost = std::move(other.root_lost);
+}
 
 Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const ByteSource& source, const Volume& volume,
                                           const DamageMap& damage, const ReaderOptions& options, const ExcludePatterns& exclude,

@@ -1,8 +1,10 @@
 // Lists a volume into the catalog, with a verdict on every file.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/cancel.h"
 #include "base/result.h"
@@ -19,7 +21,12 @@ struct EnumerationCounts {
     uint64_t unreadable_directories = 0;  // findings that say "files may be missing here"
     uint64_t beyond_eof = 0;              // files with that cause
     uint64_t fat_errors = 0;              // files with a FAT_CHAIN_* cause
-    uint64_t doubled_names = 0;
+    uint64_t doubled_entries = 0;
+    std::vector<std::string> doubled_names;  // of them, the first kMaxDoubledNames, fit for display
+    std::optional<std::string> root_lost;    // the structure that gave no root directory, in words
+
+    static constexpr size_t kMaxDoubledNames = 100;
+    void add(EnumerationCounts other);
 };
 
 struct EnumerationTarget {

@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "base/kill_point.h"
 #include "diagnose/verdict.h"
-#include "image/fill.h"
+#include "ingest/assess.h"
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
 #include "ingest/identify.h"
@@ -23,8 +23,6 @@ namespace {
 
 // Above this size the digest is taken while the listing runs, not before it.
 constexpr uint64_t kOverlapBytes = uint64_t{64} << 20;
-
-constexpr uint64_t kSuperblockBytes = 128 << 10;  // every filesystem says what it is within these
 
 struct FindingList final : FindingSink {
     std::vector<Finding> findings;
@@ -92,9 +90,7 @@ private:
     Result<void> lock_medium(const std::string& medium_hash);
     Result<void> refuse_if_changed(const BlobId& digest);
     Result<std::optional<MediumRow>> medium_at_this_path();
-    Result<void> note_fill(Volume& volume, ByteRange place, uint8_t fill, const EnumerationTarget& target);
-    bool boot_sector_lost() const;
-    Result<void> look_into_unrecognised(Volume& volume, const DamageMap& damage, const EnumerationTarget& target);
+    Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
 
     const IngestContext& context_;
     const IngestOptions& options_;
@@ -109,7 +105,6 @@ private:
     std::optional<MediumRow> medium_;             // as the catalog has it; set once it is known or enumerated
     std::optional<ImageRow> image_row_;
     std::vector<Volume> volumes_;
-    std::optional<uint8_t> erased_with_;          // the byte that fills the whole medium
 };
 
 Result<void> Run::open() {
@@ -191,53 +186,17 @@ Result<void> Run::refuse_if_changed(const BlobId& now) {
     return {};
 }
 
-// A partition without a filesystem that we know: empty, or is something lost there?
-Result<void> Run::look_into_unrecognised(Volume& volume, const DamageMap& damage, const EnumerationTarget& target) {
-    if (volume.role != Role::unknown || !volume.view.empty() || volume.outcome != Outcome::no_filesystem) return {};
-    const ByteRange place = intersect(volume.range(), {0, image_.source->size_bytes()});
-    TRY_ASSIGN(const std::optional<uint8_t> fill, constant_fill(*image_.source, place, context_.cancel));
-    if (fill && damage.missing_in(place).empty()) return note_fill(volume, place, *fill, target);
-    const std::vector<MissingRange> missing = damage.missing_in({place.offset, std::min(place.length, kSuperblockBytes)});
-    if (fill && missing.empty()) return {};  // what was read is empty; of the rest nobody knows
-    Finding finding;
-    finding.code = "filesystem_unrecognised";
-    finding.volume = volume.number;
-    finding.message = missing.empty() ? "there are bytes here, but no filesystem that is known"
-                                      : "no filesystem is seen here, but the sectors where it would say what it is were not read";
-    nlohmann::json evidence = {{"offset", place.offset}, {"length", place.length}};
-    if (!missing.empty())
-        evidence["missing"] = {{"image_offset", *missing.front().image_offset}, {"length", missing.front().length}, {"cause", to_string(missing.front().cause)}};
-    finding.evidence = evidence.dump();
-    TRY(context_.catalog.add_finding(target.medium, finding, target.now));
-    nlohmann::json detail = nlohmann::json::parse(volume.detail, nullptr, false);
-    if (!detail.is_object()) detail = nlohmann::json::object();
-    detail["not_empty"] = true;
-    volume.detail = detail.dump();
-    return {};
-}
-
-// Every byte was read, and all are the same: nothing is lost here, because nothing is here.
-Result<void> Run::note_fill(Volume& volume, ByteRange place, uint8_t fill, const EnumerationTarget& target) {
-    const std::string shown = fmt::format("{:#04x}", fill);
-    nlohmann::json detail = nlohmann::json::parse(volume.detail, nullptr, false);
-    if (!detail.is_object()) detail = nlohmann::json::object();
-    detail["fill"] = fill_word(fill);
-    detail["fill_byte"] = shown;
-    volume.detail = detail.dump();
-    if (place != ByteRange{0, image_.source->size_bytes()}) return {};
-    erased_with_ = fill;
-    Finding finding;
-    finding.code = "erased_disk";
-    finding.volume = volume.number;
-    finding.message = fmt::format("the medium is {}: every byte is {}", fill_word(fill), shown);
-    finding.evidence = nlohmann::json{{"byte", shown}, {"offset", place.offset}, {"length", place.length}}.dump();
-    return context_.catalog.add_finding(target.medium, finding, target.now);
-}
-
-bool Run::boot_sector_lost() const {
-    if (!image_.map) return false;
-    const MapBlock& first = image_.map->blocks().front();
-    return first.range.offset == 0 && first.status != BlockStatus::finished;
+// Fills volumes_ with what is there to be listed.
+Result<Assessment> Run::detect(const DamageMap& damage, FindingSink& findings) {
+    const AssessmentContext assessing{*image_.source, damage, context_.clock, context_.cancel, findings};
+    if (image_.source->format() == "archive") {
+        TRY_ASSIGN(AssessedArchive archive, assess_archive(assessing));
+        volumes_.push_back(std::move(archive.volume));
+        return std::move(archive.assessment);
+    }
+    TRY_ASSIGN(Detection detection, detect_volumes(*image_.source, findings));
+    volumes_ = std::move(detection.volumes);
+    return assess_volumes(assessing, volumes_);
 }
 
 Result<void> Run::enumerate() {
@@ -267,26 +226,20 @@ Result<void> Run::enumerate() {
     TRY_ASSIGN(image.image_id, context_.catalog.add_image(image));
 
     FindingList detection_findings;
-    TRY_ASSIGN(Detection detection, detect_volumes(*image_.source, detection_findings));
+    TRY_ASSIGN(const Assessment assessment, detect(damage, detection_findings));
     for (const FindingList* list : {&map_findings_, &detection_findings})
         for (const Finding& finding : list->findings) TRY(context_.catalog.add_finding(key, finding, now));
 
     const EnumerationTarget target{context_.catalog, key, medium.medium_hash, image.image_id, options_.copy.worker_id, now};
     EnumerationCounts counts;
     uint64_t declared_end = 0;
-    for (Volume& volume : detection.volumes) {
-        TRY(look_into_unrecognised(volume, damage, target));
+    for (Volume& volume : volumes_) {
         TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, volume)));
         TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, options_.reader, options_.exclude, context_.cancel));
         TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, listed.volume)));
-        counts.inodes += listed.counts.inodes;
-        counts.names += listed.counts.names;
-        counts.unreadable_directories += listed.counts.unreadable_directories;
-        counts.beyond_eof += listed.counts.beyond_eof;
-        counts.fat_errors += listed.counts.fat_errors;
-        counts.doubled_names += listed.counts.doubled_names;
+        counts.add(std::move(listed.counts));
         if (volume.readable) declared_end = std::max(declared_end, volume.range().end());
-        volumes_.push_back(std::move(listed.volume));
+        volume = std::move(listed.volume);
     }
     TRY(context_.catalog.mark_excluded(key));
 
@@ -304,8 +257,7 @@ Result<void> Run::enumerate() {
     TRY(context_.catalog.update_image(image));
     medium.health = health.word;
     medium.rescued_bytes = health.rescued_bytes;
-    const bool nothing_found = std::none_of(volumes_.begin(), volumes_.end(), [](const Volume& v) { return v.readable; });
-    medium.problems = problems_of(std::nullopt, counts, nothing_found && boot_sector_lost(), erased_with_);
+    medium.problems = problems_of(std::nullopt, counts, assessment, now);
     medium.enum_done = iso8601_utc(context_.clock.wall_us());
     TRY(context_.catalog.update_medium(medium));
     kill_point("enumerate.before_commit");
@@ -381,6 +333,7 @@ Result<IngestReport> Run::conclude() {
         if (report_.totals.pending == 0 && !medium_->copy_done) {
             TRY_ASSIGN(std::optional<MediumRow> row, context_.catalog.medium(medium_->medium_hash));
             row->copy_done = iso8601_utc(context_.clock.wall_us());
+            row->problems = with_error_rate(row->problems, report_.totals);
             TRY(context_.catalog.update_medium(*row));
         }
     }

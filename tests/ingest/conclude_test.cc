@@ -61,15 +61,32 @@ TEST(Health, without_a_map_an_image_shorter_than_its_filesystem_is_not_whole) {
 
 TEST(Problems, are_recorded_under_the_missions_keys_and_keep_what_is_there) {
     EnumerationCounts counts;
-    EXPECT_FALSE(problems_of(std::nullopt, counts, false).has_value());
+    Assessment assessment;
+    EXPECT_FALSE(problems_of(std::nullopt, counts, assessment, "now").has_value());
     counts.beyond_eof = 2;
-    counts.doubled_names = 1;
-    const auto problems = nlohmann::json::parse(problems_of(R"({"comment":"box 3"})", counts, true).value());
+    counts.doubled_entries = 101;
+    counts.doubled_names = {"/A", "/B"};
+    counts.root_lost = "the root directory of volume 1 (ufs1): …";
+    assessment.boot_sector_lost = "{}";
+    const auto problems = nlohmann::json::parse(problems_of(R"({"comment":"box 3"})", counts, assessment, "now").value());
     EXPECT_EQ(problems["beyond_eof_detected"], true);
     EXPECT_EQ(problems["skip_count"], 2);
-    EXPECT_EQ(problems["duplicate_paths"], 1);
+    EXPECT_EQ(problems["message"], "2 files reach beyond the end of the image");
+    EXPECT_EQ(problems["detected_at"], "now");
+    EXPECT_EQ(problems["duplicate_paths"]["count"], 101);
+    EXPECT_EQ(problems["duplicate_paths"]["names"].size(), 2u);
+    EXPECT_EQ(problems["io_error"], *counts.root_lost);
     EXPECT_EQ(problems["boot_sector_corruption"], true);
     EXPECT_EQ(problems["comment"], "box 3");
+}
+
+TEST(ErrorRate, is_high_above_a_tenth_of_more_than_a_hundred_files_and_goes_when_it_no_longer_is) {
+    EXPECT_FALSE(with_error_rate(std::nullopt, totals(90, 10, 0)).has_value()) << "just a hundred";
+    EXPECT_FALSE(with_error_rate(std::nullopt, totals(180, 20, 0)).has_value()) << "just a tenth";
+    const auto high = with_error_rate(R"({"comment":1})", totals(100, 100, 0));
+    const auto problems = nlohmann::json::parse(high.value());
+    EXPECT_EQ(problems, (nlohmann::json{{"comment", 1}, {"high_error_rate", true}, {"error_rate", 0.5}, {"errors", 100}, {"processed", 200}, {"threshold", 0.10}}));
+    EXPECT_EQ(with_error_rate(high, totals(1000, 1, 0)), R"({"comment":1})");
 }
 
 }  // namespace

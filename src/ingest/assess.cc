@@ -1,0 +1,168 @@
+#include "ingest/assess.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ntt {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kSuperblockBytes = 128 << 10;  // every filesystem says what it is within these
+constexpr uint64_t kSectorBytes = 512;
+
+json json_of(const Fill& fill) {
+    json out = {{"fill", fill.pattern.word()}, {fill.pattern.byte() ? "fill_byte" : "fill_pattern", fill.pattern.text()}, {"fill_share", fill.share()}};
+    return out;
+}
+
+json json_of(const std::vector<ByteRange>& ranges) {
+    json out = json::array();
+    for (const ByteRange& range : ranges) out.push_back({{"offset", range.offset}, {"length", range.length}});
+    return out;
+}
+
+void add_to_detail(Volume& volume, const json& facts) {
+    json detail = json::parse(volume.detail, nullptr, false);
+    if (!detail.is_object()) detail = json::object();
+    detail.update(facts);
+    volume.detail = detail.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+// Whether files may be there that are read, or would be by someone who can.
+bool is_filesystem(const Volume& volume) {
+    return volume.readable || volume.role == Role::filesystem || volume.role == Role::encrypted || volume.role == Role::swap;
+}
+
+// One image under assessment.
+class Assessor {
+public:
+    explicit Assessor(const AssessmentContext& context) : context_(context), whole_{0, context.source.size_bytes()} {}
+
+    Result<void> look_at_medium(const std::vector<Volume>& volumes) {
+        if (std::any_of(volumes.begin(), volumes.end(), is_filesystem)) return {};
+        if (!context_.damage.missing_in(whole_).empty()) return {};  // of what was not read nobody knows
+        TRY_ASSIGN(out.fill, fill_of(context_.source, whole_, context_.cancel));
+        if (!out.fill) return {};
+        const Fill& fill = *out.fill;
+        json evidence = json_of(fill);
+        evidence["length"] = fill.length;
+        evidence["others"] = json_of(fill.others);
+        evidence["other_ranges"] = fill.other_ranges;
+        const std::string which = fill.whole() ? fmt::format("every byte is {}", fill.pattern.text())
+                                               : fmt::format("all is {} but {} bytes of {}", fill.pattern.text(), fill.length - fill.filled_bytes, fill.length);
+        report("erased_disk", fmt::format("the medium is {}: {}", fill.pattern.word(), which), evidence, 0);
+        return {};
+    }
+
+    Result<void> look_at(Volume& volume) {
+        if (volume.readable) return look_behind(volume);
+        if (volume.role == Role::extended || is_filesystem(volume)) return {};
+        const ByteRange place = intersect(volume.range(), whole_);
+        std::optional<Fill> fill = out.fill;
+        if (!fill || place != whole_) {
+            TRY_ASSIGN(fill, fill_of(context_.source, place, context_.cancel));
+        }
+        const bool all_read = context_.damage.missing_in(place).empty();
+        if (fill && all_read) add_to_detail(volume, json_of(*fill));
+        if (volume.role != Role::unknown || !volume.view.empty() || volume.outcome != Outcome::no_filesystem) return {};
+
+        const std::vector<MissingRange> missing = context_.damage.missing_in({place.offset, std::min(place.length, kSuperblockBytes)});
+        if (fill && fill->whole() && missing.empty()) return {};  // empty, or what was read of it is
+        add_to_detail(volume, {{"not_empty", true}});
+        if (!out.fill || place != whole_) report_unrecognised(volume, place, missing);
+        return look_for_boot_sector(volume, place);
+    }
+
+    Assessment out;
+
+private:
+    // Something is lost here, or it is nothing that we know.
+    void report_unrecognised(const Volume& volume, ByteRange place, const std::vector<MissingRange>& missing) {
+        json evidence = {{"offset", place.offset}, {"length", place.length}};
+        if (!missing.empty())
+            evidence["missing"] = {{"image_offset", *missing.front().image_offset}, {"length", missing.front().length}, {"cause", to_string(missing.front().cause)}};
+        report("filesystem_unrecognised",
+               missing.empty() ? "there are bytes here, but no filesystem that is known"
+                               : "no filesystem is seen here, but the sectors where it would say what it is were not read",
+               evidence, volume.number);
+    }
+
+    Result<void> look_for_boot_sector(Volume& volume, ByteRange place) {
+        const std::vector<MissingRange> first = context_.damage.missing_in({place.offset, std::min(place.length, kSectorBytes)});
+        TRY_ASSIGN(const std::optional<BootSectorLoss> loss, lost_boot_sector(context_.source, place));
+        if (!loss && first.empty()) return {};
+        json evidence = loss ? json::parse(loss->evidence) : json{{"offset", place.offset}};
+        evidence["state"] = first.empty() ? loss->state : std::string_view("unread");
+        if (!first.empty()) evidence["cause"] = to_string(first.front().cause);
+        if (loss) evidence["filesystem"] = loss->filesystem;
+        add_to_detail(volume, {{"lost_boot_sector", evidence}});
+        if (!out.boot_sector_lost) out.boot_sector_lost = evidence.dump();
+        report("boot_sector_corruption",
+               loss ? fmt::format("the boot sector is lost ({}), but what stands behind it is a {} filesystem's", evidence["state"].get<std::string>(), loss->filesystem)
+                    : "the first sector was not read, and without it no filesystem is recognised",
+               evidence, volume.number);
+        return {};
+    }
+
+    // A filesystem over the whole image that ends before the image does.
+    Result<void> look_behind(Volume& volume) {
+        const json detail = json::parse(volume.detail, nullptr, false);
+        if (!detail.is_object() || detail.value("table", "") != "none" || !detail.contains("declared_bytes")) return {};
+        const auto end = checked_add(volume.offset_bytes, detail["declared_bytes"].get<uint64_t>());
+        // NTFS keeps a copy of its boot sector behind its last sector.
+        const uint64_t allowed = volume.fs_type == "ntfs" ? 4096 : 0;
+        if (!end || *end >= whole_.length || whole_.length - *end <= allowed) return {};
+        const ByteRange behind{*end, whole_.length - *end};
+        TRY_ASSIGN(const std::optional<Fill> fill, fill_of(context_.source, behind, context_.cancel));
+        const bool all_read = context_.damage.missing_in(behind).empty();
+        json facts = {{"behind_bytes", behind.length}};
+        json evidence = {{"filesystem_end", *end}, {"image_bytes", whole_.length}, {"behind_bytes", behind.length}};
+        const bool nothing_there = fill && fill->whole() && all_read;
+        if (fill && all_read) evidence.update(json_of(*fill));
+        add_to_detail(volume, facts);
+        report("image_larger_than_filesystem",
+               fmt::format("the image has {} bytes behind the end of its filesystem{}", behind.length,
+                           nothing_there ? fmt::format(", all of them {}", fill->pattern.text()) : ": something may stand there that nobody looked at"),
+               evidence, volume.number);
+        return {};
+    }
+
+    void report(std::string code, std::string message, const json& evidence, int volume) {
+        context_.findings.add({std::move(code), std::move(message), evidence.dump(-1, ' ', false, json::error_handler_t::replace), volume, std::nullopt});
+    }
+
+    const AssessmentContext& context_;
+    const ByteRange whole_;
+};
+
+}  // namespace
+
+Result<Assessment> assess_volumes(const AssessmentContext& context, std::vector<Volume>& volumes) {
+    Assessor assessor(context);
+    TRY(assessor.look_at_medium(volumes));
+    for (Volume& volume : volumes) TRY(assessor.look_at(volume));
+    return std::move(assessor.out);
+}
+
+Result<AssessedArchive> assess_archive(const AssessmentContext& context) {
+    AssessedArchive out;
+    TRY_ASSIGN(out.assessment.archive, look_into_archive(context.source, ArchiveLimits{}, context.clock, context.cancel));
+    const ArchiveContents& inside = *out.assessment.archive;
+    out.volume.number = 1;
+    out.volume.size_bytes = context.source.size_bytes();
+    out.volume.detail = json{{"table", "none"}, {"archive", inside.type}}.dump();
+    json first = json::array();
+    for (const std::string& name : inside.first) first.push_back(to_terminal_text(name));
+    Finding finding;
+    finding.code = "archive_not_disk";
+    finding.message = fmt::format("this is an archive, not the sectors of a disk: {}; unpack it, then give {}", inside.text(), inside.single ? "what comes out of it" : "the images or the folder that come out of it");
+    finding.evidence = json{{"file_type", inside.type}, {"entries", inside.entries}, {"bytes", inside.bytes}, {"first", first}, {"complete", inside.complete}, {"stopped", inside.stopped}}
+                           .dump(-1, ' ', false, json::error_handler_t::replace);
+    context.findings.add(std::move(finding));
+    return out;
+}
+
+}  // namespace ntt
