@@ -21,16 +21,19 @@ if(NTT_WERROR)
     target_compile_options(ntt_settings INTERFACE -Werror)
 endif()
 
-# address = AddressSanitizer and UndefinedBehaviorSanitizer; thread = ThreadSanitizer
-set(NTT_SANITIZE "" CACHE STRING "empty, address or thread")
+# address = AddressSanitizer and UndefinedBehaviorSanitizer; fuzzer = these two with clang's libFuzzer; thread = ThreadSanitizer
+set(NTT_SANITIZE "" CACHE STRING "empty, address, fuzzer or thread")
 if(NTT_SANITIZE STREQUAL "address")
     add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=address,undefined)
+elseif(NTT_SANITIZE STREQUAL "fuzzer")
+    add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
     add_link_options(-fsanitize=address,undefined)
 elseif(NTT_SANITIZE STREQUAL "thread")
     add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
     add_link_options(-fsanitize=thread)
 elseif(NTT_SANITIZE)
-    message(FATAL_ERROR "NTT_SANITIZE must be empty, address or thread")
+    message(FATAL_ERROR "NTT_SANITIZE must be empty, address, fuzzer or thread")
 endif()
 
 find_program(NTT_CCACHE ccache)
