@@ -214,7 +214,7 @@ Result<bool> read_with_tsk(const ByteSource& source, TSK_VS_TYPE_ENUM type, std:
         (type == TSK_VS_TYPE_GPT ? partition.name : partition.type) = description;
         out.partitions.push_back(std::move(partition));
     }
-    if (table->is_backup) out.findings.push_back(damaged_table("the table was read from its copy at the end of the medium", {}));
+    if (table->is_backup) out.findings.push_back(damaged_table("the table was read from its copy at the end of the medium", nlohmann::json::object()));
     out.type = name;
     return true;
 }

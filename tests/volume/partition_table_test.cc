@@ -1,5 +1,7 @@
 #include <tuple>
 
+#include <nlohmann/json.hpp>
+
 #include "detection.h"
 
 namespace ntt::test {
@@ -120,6 +122,8 @@ TEST(PartitionTable, AGptWithoutItsFirstHeaderIsReadFromItsCopy) {
     EXPECT_EQ(found.detection.table, "gpt");
     EXPECT_EQ(found.only().offset_bytes, 2048u * 512);
     EXPECT_TRUE(found.findings.has("partition_table_damaged"));
+    for (const Finding& finding : found.findings.findings)
+        EXPECT_TRUE(nlohmann::json::parse(finding.evidence).is_object()) << finding.code << ": " << finding.evidence;
 }
 
 TEST(PartitionTable, AChainOfLogicalPartitionsThatLoopsEnds) {
