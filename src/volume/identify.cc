@@ -19,7 +19,7 @@ constexpr std::array<Probe, 22> kProbes = {
     probes::apfs,  probes::swap,     probes::xfs,   probes::ext,     probes::btrfs, probes::reiserfs,   probes::jfs, probes::ufs,
     probes::minix, probes::squashfs, probes::romfs, probes::befs,    probes::udf,   probes::high_sierra};
 
-constexpr std::array<std::string_view, 8> kReadable = {"fat", "exfat", "ntfs", "ext", "hfsplus", "ufs", "iso9660", "udf"};
+constexpr std::array<std::string_view, 9> kReadable = {"fat", "exfat", "ntfs", "ext", "hfsplus", "ufs", "iso9660", "udf", "hfs"};
 
 }  // namespace
 
