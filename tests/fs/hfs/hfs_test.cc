@@ -4,7 +4,7 @@
 #include <random>
 #include <set>
 
-#include "../tsk/listing.h"
+#include "fs/reader_listing.h"
 
 namespace ntt::test {
 namespace {

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <random>
 
-#include "../tsk/listing.h"
+#include "fs/reader_listing.h"
 #include "udf_image.h"
 
 namespace ntt::test {
