@@ -81,9 +81,11 @@ std::string chosen_bytes(uint32_t seed, size_t size) {
     return out;
 }
 
+fs::path source_dir() { return NTT_SOURCE_DIR; }
+
 std::optional<fs::path> corpus_dir() {
     if (const char* named = std::getenv("NTT_TEST_CORPUS"); named != nullptr && *named != '\0') return fs::path(named);
-    const fs::path beside = fs::path(NTT_SOURCE_DIR) / ".." / "shared" / "corpus";
+    const fs::path beside = source_dir() / ".." / "shared" / "corpus";
     std::error_code ignored;
     if (fs::is_directory(beside, ignored)) return beside;
     return std::nullopt;

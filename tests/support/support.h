@@ -49,6 +49,9 @@ void patch_file(const std::string& path, uint64_t offset, std::string_view bytes
 // `size` bytes that look random and are the same for the same seed.
 std::string chosen_bytes(uint32_t seed, size_t size);
 
+// The folder of the project's sources.
+std::filesystem::path source_dir();
+
 // $NTT_TEST_CORPUS, else ../shared/corpus beside the project; nullopt if there is none.
 std::optional<std::filesystem::path> corpus_dir();
 
