@@ -14,7 +14,7 @@ namespace {
 
 std::string b3(const std::string& bytes) { return blake3_of(as_bytes(bytes)).hex(); }
 
-TEST(MissionFloppy, small_files_are_stored_the_big_one_is_damaged_from_the_byte_where_the_image_ends_and_what_lies_behind_is_unreadable) {
+TEST(FieldCase_I5, small_files_are_stored_the_big_one_is_damaged_from_the_byte_where_the_image_ends_and_what_lies_behind_is_unreadable) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;
     const std::string image = dir / "f95834a4b718f54edc7b549ca854aef8.img";
@@ -63,7 +63,7 @@ TEST(MissionFloppy, small_files_are_stored_the_big_one_is_damaged_from_the_byte_
     EXPECT_EQ(why["evidence"]["missing_ranges"][0]["limit"], 841);
 }
 
-TEST(MissionFloppy, ingested_again_adds_nothing_and_ends_the_same) {
+TEST(FieldCase_I5, ingested_again_adds_nothing_and_ends_the_same) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;
     const std::string image = dir / "floppy.img";
@@ -79,9 +79,9 @@ TEST(MissionFloppy, ingested_again_adds_nothing_and_ends_the_same) {
     EXPECT_EQ(ntt.run({"verify"}).exit, 0);
 }
 
-class BadSectors : public testing::TestWithParam<std::pair<char, const char*>> {};
+class FieldCase_I4 : public testing::TestWithParam<std::pair<char, const char*>> {};
 
-TEST_P(BadSectors, under_one_file_make_exactly_that_file_damaged_with_exact_ranges) {
+TEST_P(FieldCase_I4, bad_sectors_under_one_file_make_exactly_that_file_damaged_with_exact_ranges) {
     NTT_NEED_TOOL("mformat");
     const auto [status, cause] = GetParam();
     const TempDir dir;
@@ -108,10 +108,10 @@ TEST_P(BadSectors, under_one_file_make_exactly_that_file_damaged_with_exact_rang
     EXPECT_EQ(ntt.sql(fmt::format("SELECT count(*) FROM inode WHERE blobid = '{}'", hit["partial_blobid"].get<std::string>())), "0\n");
 }
 
-INSTANTIATE_TEST_SUITE_P(OfEveryStatus, BadSectors,
+INSTANTIATE_TEST_SUITE_P(OfEveryStatus, FieldCase_I4,
                          testing::Values(std::pair{'-', "BAD_SECTOR"}, std::pair{'?', "NOT_TRIED"}, std::pair{'*', "NOT_TRIMMED"}, std::pair{'/', "NOT_SCRAPED"}));
 
-TEST(DirectoryOnBadSectors, is_a_finding_and_exit_3_never_silence) {
+TEST(FieldCase_N7, a_directory_on_bad_sectors_is_a_finding_and_exit_3_never_silence) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;
     const std::string image = dir / "floppy.img";
@@ -132,7 +132,7 @@ TEST(DirectoryOnBadSectors, is_a_finding_and_exit_3_never_silence) {
     EXPECT_EQ(unharmed.run({"ingest", image}).exit, 0) << "a lost sector behind a directory's end mark hides nothing";
 }
 
-TEST(LostRootDirectory, is_told_by_the_clusters_in_use_when_there_is_no_map) {
+TEST(FieldCase_N7, a_lost_root_directory_is_told_by_the_clusters_in_use_when_there_is_no_map) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;
     const std::string image = dir / "floppy.img";
@@ -189,7 +189,7 @@ TEST(ChangedImage, is_refused_with_what_changed_and_nothing_is_touched) {
     }
 }
 
-TEST(Identity, two_images_with_equal_first_and_last_MiB_are_two_media) {
+TEST(FieldCase_A1, two_images_with_equal_first_and_last_MiB_are_two_media) {
     const TempDir dir;
     std::string bytes(4 << 20, '\0');
     write_file(dir / "one.img", bytes);
@@ -218,7 +218,7 @@ TEST(Sources, that_are_no_images_are_named_errors_and_do_not_stop_the_others) {
     EXPECT_EQ(ntt.sql("SELECT count(*) FROM medium"), "1\n");
 }
 
-TEST(TwoExtPartitions, with_equal_inode_numbers_keep_their_own_contents) {
+TEST(FieldCase_N11, two_ext_partitions_with_equal_inode_numbers_keep_their_own_contents) {
     NTT_NEED_TOOL("mke2fs");
     NTT_NEED_TOOL("sfdisk");
     const TempDir dir;
@@ -238,7 +238,7 @@ TEST(TwoExtPartitions, with_equal_inode_numbers_keep_their_own_contents) {
     EXPECT_NE(files["one.bin"]["volume"], files["two.bin"]["volume"]);
 }
 
-TEST(Names, with_every_byte_but_NUL_and_slash_are_listed_found_and_exported_byte_for_byte) {
+TEST(FieldCase_N3, names_with_every_byte_but_NUL_and_slash_are_listed_found_and_exported_byte_for_byte) {
     NTT_NEED_TOOL("mke2fs");
     const TempDir dir;
     std::map<std::string, std::string> contents;
@@ -388,7 +388,7 @@ TEST(UnknownPartition, that_is_not_empty_or_lies_beyond_the_image_is_no_success)
 }
 
 // Field cases V5, V18 and the mission's pattern 5.
-TEST(V18_ErasedDisk, is_told_with_its_byte_and_its_share) {
+TEST(FieldCase_V18, an_erased_disk_is_told_with_its_byte_and_its_share) {
     const TempDir dir;
     const auto problems_of_image = [&](const std::string& bytes, const std::string& map = "") {
         write_file(dir / "e.img", bytes);
@@ -475,7 +475,7 @@ TEST(DryRun, keeps_nothing) {
     EXPECT_TRUE(std::filesystem::is_empty(ntt.home()));
 }
 
-TEST(ExcludePatterns, mark_files_that_are_listed_but_not_copied) {
+TEST(FieldCase_N8, exclude_patterns_mark_files_that_are_listed_but_not_copied) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;
     make_floppy(dir / "one.img", {{"A.BIN", "x"}, {"B.TMP", "y"}});
@@ -503,7 +503,7 @@ TEST(Requeue, by_the_missions_SQL_brings_a_file_back_and_it_is_judged_again) {
     EXPECT_EQ(files["REPORT0.DOC"]["status"], "stored");
 }
 
-TEST(Lock, on_a_medium_or_its_image_sends_a_second_ingest_away_with_75_and_touches_nothing) {
+TEST(FieldCase_V14, a_lock_on_a_medium_or_its_image_sends_a_second_ingest_away_with_75_and_touches_nothing) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;
     const std::string image = dir / "one.img";
@@ -534,7 +534,7 @@ TEST(Interrupted, before_it_begins_ends_with_130_and_a_second_run_completes) {
     EXPECT_EQ(again.run({"ingest", dir / "one.img"}).exit, 0);
 }
 
-TEST(TruncatedPartition, is_named_so_and_its_front_part_is_read) {
+TEST(FieldCase_V9, a_truncated_partition_is_named_so_and_its_front_part_is_read) {
     NTT_NEED_TOOL("mke2fs");
     NTT_NEED_TOOL("sfdisk");
     const TempDir dir;

@@ -29,7 +29,7 @@ std::set<std::string> isoinfo_names(const std::string& image, const std::string&
     return out;
 }
 
-TEST(Volumes, V2_V11_each_view_of_a_hybrid_disc_has_its_own_names_and_equal_contents_are_stored_once) {
+TEST(FieldCase_V11, each_view_of_a_hybrid_disc_has_its_own_names_and_equal_contents_are_stored_once) {
     NTT_NEED_TOOL("xorriso");
     NTT_NEED_TOOL("isoinfo");
     const TempDir dir;

@@ -117,7 +117,7 @@ MatrixMedium make_matrix_medium(const std::string& filesystem, uint32_t generati
     const std::string work = fmt::format("{}/work{}", dir, generation);
     fs::create_directories(work);
     if (writable) {
-        for (uint32_t i = 0; i < kFillers; ++i) out.contents[filler(i)] = chosen_bytes(generation * 10'000 + 8'000 + i, kFillerSize);
+        for (uint32_t i = 0; i < kFillers; ++i) out.contents[filler(i)] = chosen_bytes(generation * 10'000 + 8'000 + i, kFillerSize - generation * 100);
         write_tree(work + "/gaps", written_into_gaps(generation));
     }
     write_tree(work + "/tree", out.contents);
