@@ -1,6 +1,4 @@
 // Field cases V: partitions, filesystems and what stands around them. docs/field-cases.md has the whole list.
-#include <unistd.h>
-
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -38,6 +36,98 @@ TEST_P(FieldCase_V6, a_journal_that_wants_recovery_is_no_obstacle_and_stays_as_i
 }
 
 INSTANTIATE_TEST_SUITE_P(V7, FieldCase_V6, testing::Values("ext4", "ext3"));
+
+TEST(FieldCase_V1, a_zip_disk_whose_filesystem_begins_at_sector_32_is_read) {
+    const TempDir dir;
+    make_floppy(dir / "fat", {{"A.TXT", "on a Zip disk"}});
+    write_file(dir / "zip.img", std::string(16'384, '\0') + read_file(dir / "fat"));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "zip.img"}).exit, 0);
+    EXPECT_EQ(ntt.sql("SELECT offset_bytes, view FROM volume"), "16384|fat12\n");
+    EXPECT_EQ(ntt.files("zip.img")["A.TXT"]["blobid"], b3("on a Zip disk"));
+}
+
+// A disc with UDF, Rock Ridge, Joliet and ISO 9660 names over one tree, and what genisoimage put into it.
+std::string make_bridge_disc(const TempDir& dir) {
+    must("mkdir -p 't/Informe CEH'", dir.path().string());
+    write_file(dir / "t/Informe CEH/a.doc", chosen_bytes(1, 30'000));
+    write_file(dir / "t/b.doc", chosen_bytes(2, 3'000));
+    must("genisoimage -quiet -udf -R -J -o disc.iso t", dir.path().string());
+    return dir / "disc.iso";
+}
+
+TEST(FieldCase_V2, of_a_bridge_disc_whose_UDF_has_lost_its_root_every_view_is_read) {
+    NTT_NEED_TOOL("genisoimage");
+    const TempDir dir;
+    const std::string disc = make_bridge_disc(dir);
+    ASSERT_EQ(read_file(disc).substr(257 * 2048, 2), std::string("\x00\x01", 2)) << "the file set descriptor (ECMA-167, 4/14.1)";
+    patch_file(disc, 257 * 2048, std::string(2048, '\0'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", disc}).exit, 0);
+    EXPECT_EQ(ntt.sql("SELECT view FROM volume WHERE outcome = 'read' ORDER BY volume"), "rockridge\njoliet\niso9660\nudf\n");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'udf_file_set_lost'"), "1\n");
+    EXPECT_EQ(ntt.files_by_volume("disc.iso").at({1, "Informe CEH/a.doc"})["blobid"], b3(chosen_bytes(1, 30'000)));
+}
+
+TEST(FieldCase_V3, a_UDF_directory_entry_without_a_CRC_ends_the_reading_of_no_other) {
+    NTT_NEED_TOOL("genisoimage");
+    const TempDir dir;
+    const std::string disc = make_bridge_disc(dir), bytes = read_file(disc);
+    // A file identifier descriptor (tag 257) other than that of the parent (ECMA-167, 4/14.4: characteristics at 18, bit 3).
+    uint64_t at = 257 * 2048;
+    while (at < bytes.size() && (bytes.compare(at, 2, std::string("\x01\x01", 2)) != 0 || (bytes[at + 18] & 8) != 0 || bytes[at + 16] != 1)) at += 4;
+    ASSERT_LT(at, bytes.size());
+    std::string tag = bytes.substr(at, 16);
+    tag[8] = tag[9] = tag[10] = tag[11] = '\0';
+    uint8_t sum = 0;
+    for (size_t i = 0; i < 16; ++i) sum = static_cast<uint8_t>(sum + (i == 4 ? 0 : static_cast<uint8_t>(tag[i])));
+    tag[4] = static_cast<char>(sum);
+    patch_file(disc, at, tag);
+    Ntt ntt;
+    const int exit = ntt.run({"ingest", disc}).exit;
+    EXPECT_TRUE(exit == 0 || exit == 3);
+    const std::string a = b3(chosen_bytes(1, 30'000)), b = b3(chosen_bytes(2, 3'000));
+    EXPECT_EQ(ntt.sql(fmt::format("SELECT count(*) FROM inode WHERE status = 'stored' AND size > 0 AND blobid NOT IN ('{}', '{}')", a, b)), "0\n");
+    EXPECT_EQ(ntt.sql(fmt::format("SELECT count(DISTINCT blobid) FROM inode WHERE blobid IN ('{}', '{}')", a, b)), "2\n");
+}
+
+TEST(FieldCase_V16, a_ReiserFS_is_named_though_it_cannot_be_read) {
+    NTT_NEED_TOOL("mkreiserfs");
+    const TempDir dir;
+    must("truncate -s 40M r.img; mkreiserfs -q -ff -l chad r.img 2>&1", dir.path().string());
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "r.img"}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT view, outcome, label FROM volume"), "reiserfs|unsupported|chad\n");
+}
+
+TEST(FieldCase_V19, of_a_UFS_whose_root_directory_is_lost_the_rest_is_read_and_the_structure_is_named) {
+    NTT_NEED_TOOL("makefs");
+    const TempDir dir;
+    must("mkdir -p t/sub; makefs -t ffs -s 4m probe t 2>&1", dir.path().string());
+    write_file(dir / "t/sub/inner.txt", chosen_bytes(1, 20'000));
+    write_file(dir / "t/outer.txt", chosen_bytes(2, 20'000));
+    must("makefs -t ffs -s 4m ufs.img t 2>&1", dir.path().string());
+    // istat of inode 2 lists the root directory's fragment.
+    const std::string stat = must("istat -f ufs ufs.img 2", dir.path().string());
+    const uint64_t fragment = std::stoull(stat.substr(stat.find("Direct Blocks:") + 14));
+    const uint64_t size = std::stoull([&] { const std::string text = must("fsstat -f ufs ufs.img", dir.path().string()); return text.substr(text.find("Fragment Size: ") + 15); }());
+    patch_file(dir / "ufs.img", fragment * size, std::string(512, '\0'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "ufs.img"}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT outcome FROM volume"), "partial\n");
+    EXPECT_EQ(ntt.sql(fmt::format("SELECT count(*) FROM inode WHERE blobid IN ('{}', '{}')", b3(chosen_bytes(1, 20'000)), b3(chosen_bytes(2, 20'000)))), "2\n");
+}
+
+TEST(FieldCase_V20, a_filesystem_1_MiB_inside_its_partition_is_found) {
+    NTT_NEED_TOOL("sfdisk");
+    const TempDir dir;
+    make_floppy(dir / "fat", {{"SYSLINUX.CFG", "boot"}});
+    must("truncate -s 8M disk.img; echo start=2048,size=10000,type=6 | sfdisk -q disk.img; dd if=fat of=disk.img bs=512 seek=4096 conv=notrunc status=none", dir.path().string());
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "disk.img"}).exit, 0);
+    EXPECT_EQ(ntt.sql("SELECT offset_bytes FROM volume WHERE role = 'filesystem'"), "2097152\n");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status = 'stored'"), "1\n");
+}
 
 TEST(FieldCase_V8, every_partition_of_a_disk_is_read) {
     NTT_NEED_TOOL("mke2fs");

@@ -1,5 +1,5 @@
 // The damage matrix: each metadata structure of each filesystem, damaged in each way, and what is recovered of it here,
-// by tsk_recover and by 7z. structures.cc has the table of structures, exceptions.cc those cases that a peer wins.
+// by tsk_recover and by 7z. structures.cc has the table of structures, document.cc the cases that a peer may win.
 //
 // Rules: nothing is called stored that was not put in; no fewer files come out whole than from the better peer. The
 // document docs/damage-matrix.md is written by
