@@ -44,7 +44,7 @@ TEST(WipedMedium, is_told_by_any_repeating_pattern) {
 }
 
 // 031a3ceb: everything is 0x55 but the superblock of a RAID1 that somebody forgot.
-TEST(V5_WipedDisk, behind_raid_metadata_is_wiped_with_its_share) {
+TEST(FieldCase_V5, a_wiped_disk_behind_raid_metadata_is_wiped_with_its_share) {
     const TempDir dir;
     std::string disk(4 << 20, '\x55');
     const std::string superblock("\xfc\x4e\x2b\xa9\x01\0\0\0\0\0\0\0\0\0\0\0", 16);
@@ -97,9 +97,9 @@ struct Packed {
     const char* type;
 };
 
-class A10_Archive : public ::testing::TestWithParam<Packed> {};
+class FieldCase_A10 : public ::testing::TestWithParam<Packed> {};
 
-TEST_P(A10_Archive, posing_as_an_image_is_recorded_with_what_is_inside_and_nothing_is_stored) {
+TEST_P(FieldCase_A10, an_archive_posing_as_an_image_is_recorded_with_what_is_inside_and_nothing_is_stored) {
     NTT_NEED_TOOL(GetParam().tool);
     const TempDir dir;
     std::filesystem::create_directories(dir / "home/pball/Maildir");
@@ -120,7 +120,7 @@ TEST_P(A10_Archive, posing_as_an_image_is_recorded_with_what_is_inside_and_nothi
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    made, A10_Archive,
+    made, FieldCase_A10,
     ::testing::Values(Packed{"tar", "tar cf x.img home", "tar"}, Packed{"gzip", "tar czf x.img home", "tar.gz"}, Packed{"bzip2", "tar cjf x.img home", "tar.bz2"},
                       Packed{"xz", "tar cJf x.img home", "tar.xz"}, Packed{"zip", "zip -qr x.zip home && mv x.zip x.img", "zip"},
                       Packed{"7z", "7z a x.7z home >/dev/null && mv x.7z x.img", "7z"}, Packed{"zstd", "tar cf - home | zstd -q > x.img", "tar.zst"}));
@@ -148,9 +148,9 @@ TEST(DamagedArchive, gives_what_can_be_read_of_it_and_says_that_there_may_be_mor
 }
 
 // A boot sector that is gone while both FATs stand (mission's pattern 2). Files may come back by a repair; the loss is told all the same.
-class V17_BootSector : public ::testing::TestWithParam<std::string> {};
+class FieldCase_V17 : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(V17_BootSector, lost_with_both_FATs_standing_is_boot_sector_corruption) {
+TEST_P(FieldCase_V17, a_boot_sector_lost_with_both_FATs_standing_is_boot_sector_corruption) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;
     make_floppy(dir / "f.img", {{"A.TXT", "hello"}});
@@ -163,7 +163,7 @@ TEST_P(V17_BootSector, lost_with_both_FATs_standing_is_boot_sector_corruption) {
     EXPECT_EQ(ntt.sql("SELECT json_extract(evidence, '$.filesystem'), json_extract(evidence, '$.fat') FROM finding WHERE code='boot_sector_corruption'"), "fat|512\n");
 }
 
-INSTANTIATE_TEST_SUITE_P(states, V17_BootSector, ::testing::Values(std::string(512, '\0'), std::string(512, '\xF6'), chosen_bytes(9, 512)));
+INSTANTIATE_TEST_SUITE_P(states, FieldCase_V17, ::testing::Values(std::string(512, '\0'), std::string(512, '\xF6'), chosen_bytes(9, 512)));
 
 TEST(BootSector, that_the_map_says_was_not_read_is_corruption_whatever_stands_there) {
     const TempDir dir;
@@ -190,7 +190,7 @@ TEST(Image, longer_than_its_filesystem_is_told_with_what_stands_behind) {
     EXPECT_EQ(finding_of(chosen_bytes(3, 70'000)), "70000||1474560\n");
 }
 
-TEST(N2_DoubledNames, are_counted_and_named_in_the_problems) {
+TEST(FieldCase_N2, doubled_names_are_counted_and_named_in_the_problems) {
     NTT_NEED_TOOL("mformat");
     const TempDir dir;
     make_floppy(dir / "f.img", {{"ASC-LET.WP", chosen_bytes(1, 2000)}, {"ASC-LEX.WP", chosen_bytes(2, 3000)}});

@@ -78,14 +78,5 @@ TEST(FieldCase_A9, nothing_that_a_user_can_run_removes_a_medium) {
     EXPECT_EQ(ntt.sql("SELECT count(*) FROM medium; SELECT count(*) FROM inode; SELECT count(*) FROM path; SELECT count(*) FROM blob"), "1\n1\n1\n1\n");
 }
 
-TEST(FieldCase_A10, an_archive_that_poses_as_an_image_is_told_and_named) {
-    const TempDir dir;
-    must("mkdir Maildir; echo hello > Maildir/1; tar cf posing.img Maildir", dir.path().string());
-    Ntt ntt;
-    const Ran ran = ntt.json({"ingest", dir / "posing.img"});
-    EXPECT_NE(ran.exit, 0);
-    EXPECT_NE((ran.out + ran.err).find("tar archive"), std::string::npos) << ran.out << ran.err;
-}
-
 }  // namespace
 }  // namespace ntt::test
