@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/cause.h"
 #include "volume/identify.h"
 #include "volume/partition_table.h"
 #include "volume/volume.h"
@@ -19,7 +20,8 @@ using nlohmann::json;
 // disk's geometry (sector 63), and 1 MiB.
 constexpr std::array<uint64_t, 3> kUsualOffsets = {32 * 512, 63 * 512, uint64_t{1} << 20};
 
-constexpr int kMaxNesting = 4;  // a logical volume on an array on a partition is 3
+constexpr int kMaxNesting = 4;       // a logical volume on an array on a partition is 3
+constexpr size_t kMaxVolumes = 1024;  // of one image; more are a table or a group that lies
 
 std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
@@ -44,14 +46,15 @@ struct Region {
     int nesting = 0;
 };
 
-Outcome outcome_of(const Volume& volume) {
-    switch (volume.role) {
-        case Role::filesystem: return volume.readable ? Outcome::read : Outcome::unsupported;
+// Swap holds no files, and a container none that are not volumes of their own.
+Outcome outcome_of(const Identity& identity) {
+    switch (identity.role) {
+        case Role::filesystem: return is_readable_family(identity.fs_type) ? Outcome::read : Outcome::unsupported;
         case Role::swap:
         case Role::extended: return Outcome::skipped;
         case Role::lvm_pv:
         case Role::raid_member:
-        case Role::encrypted: return Outcome::unsupported;
+        case Role::encrypted: return identity.needs.empty() ? Outcome::skipped : Outcome::unsupported;
         case Role::unknown: break;
     }
     return Outcome::no_filesystem;
@@ -99,10 +102,12 @@ public:
     std::vector<Volume> finish(FindingSink& findings);
 
 private:
+    // What is found in the region, or nothing, as volumes. Inside a container as deep as kMaxNesting.
     Result<void> add(Region region);
     Result<void> add_identified(const Region& region, const std::vector<Identity>& identities);
     Draft& add_draft(const Region& region);
     void describe(Draft& draft, const Region& region, const Identity& identity) const;
+    static void note_what_it_needs(Draft& draft, const Identity& identity);
     void note_end_of_image(Draft& draft, ByteRange partition) const;
     Result<std::vector<Identity>> identify_in(Region& region) const;
     void find_overlaps();
@@ -153,8 +158,9 @@ void Detector::describe(Draft& draft, const Region& region, const Identity& iden
     volume.readable = identity.role == Role::filesystem && is_readable_family(identity.fs_type);
     volume.offset_bytes = region.range.offset + identity.start_bytes;
     volume.size_bytes = region.range.length > identity.start_bytes ? region.range.length - identity.start_bytes : 0;
-    volume.outcome = outcome_of(volume);
+    volume.outcome = outcome_of(identity);
     draft.detail.update(identity.notes);
+    if (volume.outcome == Outcome::unsupported) note_what_it_needs(draft, identity);
     if (identity.size_bytes == 0) return;
     draft.detail["declared_bytes"] = identity.size_bytes;
     const uint64_t image_size = source_.size_bytes();
@@ -168,6 +174,15 @@ void Detector::describe(Draft& draft, const Region& region, const Identity& iden
     else if (identity.size_bytes > volume.size_bytes)
         draft.find("filesystem_beyond_partition", "the filesystem is larger than its partition", evidence);
     if (region.bounds == Region::Bounds::open) volume.size_bytes = identity.size_bytes;
+}
+
+void Detector::note_what_it_needs(Draft& draft, const Identity& identity) {
+    const bool encrypted = identity.role == Role::encrypted;
+    draft.detail["cause"] = to_string(encrypted ? Cause::ENCRYPTED : Cause::UNSUPPORTED_FS);
+    if (identity.needs.empty()) return;
+    draft.detail["needs"] = identity.needs;
+    draft.find(encrypted ? "encrypted" : "container_not_read", "not read: " + identity.needs,
+               {{"what", identity.view}, {"uuid", identity.uuid}, {"label", identity.label}, {"offset", draft.volume.offset_bytes}});
 }
 
 // `identities` is not empty; the first is the one to believe.
@@ -193,12 +208,24 @@ Result<void> Detector::add_identified(const Region& region, const std::vector<Id
         if (views.size() > 1) drafts_[i].detail["views"] = views;
     if (!also.empty()) drafts_[first].detail["also"] = also;
     drafts_[first].is_partition = region.is_partition;
+    for (const Inner& inner : identities.front().holds) {
+        ByteRange range = intersect(inner.range, {0, region.range.length});
+        if (range.empty() || range.length == region.range.length || region.nesting >= kMaxNesting) continue;
+        range.offset += region.range.offset;
+        Region within{range, region.context, Region::Bounds::declared, false, region.nesting + 1};
+        within.context.update(inner.context);
+        TRY(add(std::move(within)));
+    }
     return {};
 }
 
 Result<void> Detector::add(Region region) {
     const ByteRange partition = region.range;
     const size_t first = drafts_.size();
+    if (first >= kMaxVolumes) {
+        if (first == kMaxVolumes) add_draft(region).find("too_many_volumes", "there are more volumes than are looked at", {{"limit", kMaxVolumes}});
+        return {};
+    }
     TRY_ASSIGN(const auto identities, identify_in(region));
     if (identities.empty()) {
         add_draft(region).is_partition = region.is_partition;
@@ -221,17 +248,19 @@ void Detector::note_end_of_image(Draft& draft, ByteRange partition) const {
 Result<void> Detector::add_partition(const Partition& partition) {
     Region region{partition.range, context_of(partition), Region::Bounds::declared, true, 0};
     if (partition.kind == Partition::Kind::plain) {
+        const size_t place = drafts_.size();
         TRY(add(region));
-        Draft& draft = drafts_.back();
+        if (place >= drafts_.size()) return {};
+        Draft& draft = drafts_[place];
         if (draft.volume.view.empty() && partition.type == "0x82") {
             draft.volume.role = Role::swap;
-            draft.volume.outcome = outcome_of(draft.volume);
+            draft.volume.outcome = Outcome::skipped;
         }
         return {};
     }
     Draft& draft = add_draft(region);
     draft.volume.role = Role::extended;
-    draft.volume.outcome = outcome_of(draft.volume);
+    draft.volume.outcome = Outcome::skipped;
     if (partition.kind == Partition::Kind::disklabel) draft.detail["holds"] = "bsd disklabel";
     note_end_of_image(draft, partition.range);
     return {};

@@ -14,8 +14,8 @@ using Probe = probes::Found (*)(const ProbeWindow&);
 // The order is the order of belief. A container hides what is in it. A boot sector at sector 0 was written by the last
 // mkfs, since mke2fs and others clear the first KiB, while mkfs.fat leaves an old superblock at 1 KiB in its reserved
 // sectors. ISO 9660 comes before UDF (bridge discs) and before what the first 32 KiB of a disc may hold besides.
-constexpr std::array<Probe, 22> kProbes = {
-    probes::luks,  probes::lvm2,     probes::lvm1,  probes::iso9660, probes::exfat, probes::ntfs,       probes::fat, probes::hfs,
+constexpr std::array<Probe, 24> kProbes = {
+    probes::luks,  probes::bitlocker, probes::core_storage, probes::lvm2, probes::lvm1, probes::iso9660, probes::exfat, probes::ntfs, probes::fat, probes::hfs,
     probes::apfs,  probes::swap,     probes::xfs,   probes::ext,     probes::btrfs, probes::reiserfs,   probes::jfs, probes::ufs,
     probes::minix, probes::squashfs, probes::romfs, probes::befs,    probes::udf,   probes::high_sierra};
 
@@ -33,12 +33,12 @@ Result<std::vector<Identity>> identify(const ByteSource& source, ByteRange range
     for (const Probe probe : kProbes)
         if (auto identity = probe(window)) found.push_back(*std::move(identity));
 
-    // A mirror whose superblock stands at the end holds its filesystem at the start, as it is: then the filesystem is
-    // what we want, and the membership a note. In every other array the first member only looks like a filesystem.
     if (auto raid = probes::md_raid(window)) {
-        const bool plain_mirror = raid->notes["raid_level"] == 1 && raid->notes["superblock_at_end"] == true;
-        if (plain_mirror && !found.empty()) {
-            found.front().notes["raid_member"] = raid->uuid;
+        // A filesystem that covers the superblock at the end was made later, on the bare partition.
+        const uint64_t superblock_at = raid->notes["raid_member"]["superblock_offset"];
+        const bool at_end = superblock_at > range.length / 2;
+        if (at_end && !found.empty() && found.front().size_bytes > superblock_at && found.front().size_bytes <= range.length) {
+            found.front().notes["stale_raid_superblock"] = raid->uuid;
         } else {
             found.insert(found.begin(), *std::move(raid));
         }

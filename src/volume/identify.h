@@ -18,6 +18,12 @@ namespace ntt {
 // How far a match can be trusted where a partition table could be meant as well.
 enum class Confidence : uint8_t { sure, weak };
 
+// A part of a region that is looked at as a region of its own: the data of a RAID member, a logical volume.
+struct Inner {
+    ByteRange range;         // from the start of the region that holds it
+    nlohmann::json context;  // what it is there: for Volume::detail
+};
+
 struct Identity {
     std::string view;     // as Volume::view
     std::string fs_type;  // as Volume::fs_type
@@ -28,6 +34,8 @@ struct Identity {
     uint64_t size_bytes = 0;   // as the superblock declares, from start_bytes; 0 where it does not say
     Confidence confidence = Confidence::sure;
     nlohmann::json notes = nlohmann::json::object();  // for Volume::detail
+    std::vector<Inner> holds;
+    std::string needs;  // of a container: why not all it holds is in `holds`, and what would help; empty if all is
 };
 
 // Whether src/fs has a reader for the family `fs_type`.

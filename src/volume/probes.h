@@ -12,10 +12,14 @@ using Found = std::optional<Identity>;
 
 // containers.cc
 Found luks(const ProbeWindow& window);
+Found bitlocker(const ProbeWindow& window);
+Found core_storage(const ProbeWindow& window);
+Found swap(const ProbeWindow& window);
+// lvm.cc
 Found lvm1(const ProbeWindow& window);
 Found lvm2(const ProbeWindow& window);
+// md_raid.cc
 Found md_raid(const ProbeWindow& window);
-Found swap(const ProbeWindow& window);
 // dos_filesystems.cc
 Found fat(const ProbeWindow& window);
 Found exfat(const ProbeWindow& window);

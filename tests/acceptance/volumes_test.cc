@@ -3,6 +3,8 @@
 #include <sstream>
 
 #include "acceptance/ntt.h"
+#include "support/containers.h"
+#include "support/images.h"
 
 namespace ntt::test {
 namespace {
@@ -65,6 +67,47 @@ TEST(Volumes, a_rock_ridge_disc_without_joliet_gives_the_rock_ridge_names) {
     const Ran ran = ntt.json({"ingest", dir / "disc.iso"});
     ASSERT_EQ(ran.exit, 0) << ran.err;
     EXPECT_EQ(stored(ntt, ran.object("summary")["medium_hash"]).at({1, "A long name, with blanks.text"}), "one\n");
+}
+
+// An image of `size` with an ext4 filesystem of 4 MiB at `offset` that holds one file.
+std::string with_file(const TempDir& dir, size_t size, size_t offset) {
+    must("mkdir -p t && seq 20000 > t/numbers", dir.path().string());
+    make_ext(dir / "fs", "ext4", 4096, dir / "t");
+    std::string image(size, '\0');
+    image.replace(offset, 4 << 20, read_file(dir / "fs"));
+    return image;
+}
+
+TEST(Volumes, V4_a_mirrors_member_and_a_logical_volume_in_one_piece_are_read_through) {
+    NTT_NEED_TOOL("mke2fs");
+    const TempDir dir;
+    std::string mirror = with_file(dir, 8 << 20, 1 << 20), lvm = with_file(dir, 12 << 20, kLvm2DataAt);
+    write_md_superblock(mirror, {"1.2", 1, 4, 3});
+    write_lvm2(lvm, "VG", {{"home", {{0, 1, "pv0", 0}}}});
+    const std::string numbers = read_file(dir / "t/numbers");
+    for (const std::string* image : {&mirror, &lvm}) {
+        Ntt ntt;
+        write_file(dir / "image", *image);
+        const Ran ran = ntt.json({"ingest", dir / "image"});
+        EXPECT_EQ(ran.exit, 0) << ran.err;
+        const auto contents = stored(ntt, ran.object("summary")["medium_hash"]);
+        EXPECT_EQ(contents, (decltype(contents){{{2, "numbers"}, numbers}}));
+        EXPECT_EQ(ntt.sql("SELECT outcome FROM volume ORDER BY volume"), "skipped\nread\n");
+    }
+}
+
+TEST(Volumes, V5_a_wiped_disk_behind_a_raid_superblock_is_named_wiped) {
+    NTT_NEED_TOOL("sfdisk");
+    const TempDir dir;
+    must("truncate -s 8M i && printf 'label: dos\nstart=2048,size=8192,type=fd\n' | sfdisk -q i", dir.path().string());
+    std::string image = read_file(dir / "i"), partition(4 << 20, '\x55');
+    write_md_superblock(partition, {"1.2", 1, 2, 0, 1 << 20, "Microknoppix:0"});
+    image.replace(2048 * 512, partition.size(), partition);
+    write_file(dir / "i", image);
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "i"}).exit, 3) << "no filesystem was found";
+    EXPECT_EQ(ntt.sql("SELECT role, outcome, detail ->> '$.fill', detail ->> '$.fill_byte', detail ->> '$.raid_member.name' FROM volume ORDER BY volume"),
+              "raid_member|skipped|||Microknoppix:0\nunknown|no_filesystem|wiped|0x55|Microknoppix:0\n");
 }
 
 }  // namespace

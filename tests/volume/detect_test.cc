@@ -206,45 +206,6 @@ TEST(Detect, V2ABridgeDiscWhoseUdfIsBrokenKeepsItsIso9660) {
     EXPECT_EQ(found.first().outcome, Outcome::read);
 }
 
-TEST(Detect, ContainersAreNamedAndNotRead) {
-    std::string luks(1 << 20, '\0');
-    luks.replace(0, 8, std::string("LUKS\xba\xbe\0\1", 8));
-    luks.replace(168, 36, "12345678-1234-4321-8888-123456789abc");
-    EXPECT_EQ(detect_bytes(luks).only().role, Role::encrypted);
-    EXPECT_EQ(detect_bytes(luks).only().uuid, "12345678-1234-4321-8888-123456789abc");
-
-    std::string lvm(1 << 20, '\0');
-    lvm.replace(512, 8, "LABELONE");
-    lvm[520] = 1;
-    lvm[532] = 32;
-    lvm.replace(536, 8, "LVM2 001");
-    lvm.replace(544, 32, "abcdefghijklmnopqrstuvwxyzABCDEF");
-    EXPECT_EQ(detect_bytes(lvm).only().role, Role::lvm_pv);
-    EXPECT_EQ(detect_bytes(lvm).only().uuid, "abcdef-ghij-klmn-opqr-stuv-wxyz-ABCDEF");
-
-    std::string raid(1 << 20, '\0');
-    raid.replace(4096, 8, std::string("\xfc\x4e\x2b\xa9\1\0\0\0", 8));
-    raid.replace(4096 + 16, 16, "0123456789abcdef");
-    raid[4096 + 144] = 8;
-    EXPECT_EQ(detect_bytes(raid).only().role, Role::raid_member);
-    EXPECT_EQ(detect_bytes(raid).only().outcome, Outcome::unsupported);
-    EXPECT_EQ(detect_bytes(raid).only().uuid, "30313233-3435-3637-3839-616263646566");
-}
-
-TEST(Detect, AMirrorsMemberWithItsSuperblockAtTheEndIsReadAsTheFilesystemItIs) {
-    NTT_NEED_TOOL("mkfs.ext2");
-    TempDir dir;
-    must("truncate -s 1M i && mkfs.ext2 -q i && truncate -s 2M i", dir.path().string());
-    std::string image = read_file(dir / "i");
-    const size_t super = (2u << 20) - 65536;  // version 0.90
-    image.replace(super, 4, "\xfc\x4e\x2b\xa9");
-    for (const int level : {1, 0}) {
-        image[super + 28] = static_cast<char>(level);
-        const Detected found = detect_bytes(image);
-        EXPECT_EQ(found.only().role, level == 1 ? Role::filesystem : Role::raid_member);
-    }
-}
-
 // Not a test of what is found: of coming back at all, with volumes that make sense.
 TEST(Detect, DamagedImagesAreSurvived) {
     NTT_NEED_TOOL("genisoimage");

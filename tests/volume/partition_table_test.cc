@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detection.h"
+#include "support/containers.h"
 
 namespace ntt::test {
 namespace {
@@ -12,10 +13,6 @@ std::string partitioned(const TempDir& dir, const std::string& size, const std::
     write_file(dir / "script", script);
     must("rm -f i && truncate -s " + size + " i && sfdisk -q i < script", dir.path().string());
     return read_file(dir / "i");
-}
-
-void put_le32(std::string& image, size_t at, uint32_t value) {
-    for (size_t i = 0; i < 4; ++i) image[at + i] = static_cast<char>(value >> (8 * i));
 }
 
 TEST(PartitionTable, EachPartitionHasItsRole) {
