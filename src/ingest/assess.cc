@@ -111,6 +111,8 @@ private:
     Result<void> look_behind(Volume& volume) {
         const json detail = json::parse(volume.detail, nullptr, false);
         if (!detail.is_object() || detail.value("table", "") != "none" || !detail.contains("declared_bytes")) return {};
+        if (detail.contains("raid_member") || detail.contains("logical_volume")) return {};      // the rest is the container's
+        if (detail.contains("views") && detail["views"].front() != volume.view) return {};  // said of the disc's first view
         const auto end = checked_add(volume.offset_bytes, detail["declared_bytes"].get<uint64_t>());
         // NTFS keeps a copy of its boot sector behind its last sector.
         const uint64_t allowed = volume.fs_type == "ntfs" ? 4096 : 0;

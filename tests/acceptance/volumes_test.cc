@@ -93,6 +93,7 @@ TEST(Volumes, V4_a_mirrors_member_and_a_logical_volume_in_one_piece_are_read_thr
         const auto contents = stored(ntt, ran.object("summary")["medium_hash"]);
         EXPECT_EQ(contents, (decltype(contents){{{2, "numbers"}, numbers}}));
         EXPECT_EQ(ntt.sql("SELECT outcome FROM volume ORDER BY volume"), "skipped\nread\n");
+        EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding"), "0\n");
     }
 }
 
@@ -107,7 +108,7 @@ TEST(Volumes, V5_a_wiped_disk_behind_a_raid_superblock_is_named_wiped) {
     Ntt ntt;
     EXPECT_EQ(ntt.run({"ingest", dir / "i"}).exit, 3) << "no filesystem was found";
     EXPECT_EQ(ntt.sql("SELECT role, outcome, detail ->> '$.fill', detail ->> '$.fill_byte', detail ->> '$.raid_member.name' FROM volume ORDER BY volume"),
-              "raid_member|skipped|||Microknoppix:0\nunknown|no_filesystem|wiped|0x55|Microknoppix:0\n");
+              "raid_member|skipped|wiped|0x55|Microknoppix:0\nunknown|no_filesystem|wiped|0x55|Microknoppix:0\n");
 }
 
 }  // namespace
