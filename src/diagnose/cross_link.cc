@@ -56,12 +56,14 @@ std::vector<CrossLink> find_cross_links(std::vector<SectorClaim> claims) {
     std::vector<CrossLink> out;
     for (auto& [index, part] : shared) {
         const SectorClaim& claim = claims[index];
-        const auto twin = [&](size_t other) { return claims[other].extents == claim.extents; };
+        if (claim.owner == SectorClaim::Owner::directory) continue;
+        const auto twin = [&](size_t other) { return claims[other].owner == claim.owner && claims[other].extents == claim.extents; };
         const bool rival_fits = std::any_of(part.others.begin(), part.others.end(), [&](size_t o) { return !twin(o) && claims[o].fits; });
         // The very same runs under two entries: the first entry has them. Where the second one's content is, nobody knows.
         const bool first = std::none_of(part.others.begin(), part.others.end(), [&](size_t o) { return twin(o) && claims[o].ino < claim.ino; });
         const bool only_twins = std::all_of(part.others.begin(), part.others.end(), twin);
-        CrossLink link{claim.ino, !part.crowded && first && (only_twins || (claim.fits && !rival_fits)), {}, {}};
+        const bool perhaps_elsewhere = claim.may_be_elsewhere && std::any_of(part.others.begin(), part.others.end(), twin);
+        CrossLink link{claim.ino, !part.crowded && first && !perhaps_elsewhere && (only_twins || (claim.fits && !rival_fits)), {}, {}};
         std::sort(part.extents.begin(), part.extents.end(), [](const Extent& a, const Extent& b) { return a.file_offset < b.file_offset; });
         for (const Extent& extent : part.extents) {
             if (!link.shared.empty()) {
@@ -75,7 +77,7 @@ std::vector<CrossLink> find_cross_links(std::vector<SectorClaim> claims) {
             link.shared.push_back(extent);
         }
         for (const size_t other : part.others)
-            if (link.others.size() < kMaxOthersNamed && other != index) link.others.push_back(claims[other].ino);
+            if (link.others.size() < kMaxOthersNamed && other != index && claims[other].owner == SectorClaim::Owner::file) link.others.push_back(claims[other].ino);
         out.push_back(std::move(link));
     }
     std::sort(out.begin(), out.end(), [](const CrossLink& a, const CrossLink& b) { return a.ino < b.ino; });

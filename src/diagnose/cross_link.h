@@ -10,9 +10,14 @@ namespace ntt {
 
 // What one inode claims of the image.
 struct SectorClaim {
+    enum class Owner : uint8_t { file, directory };  // a directory that says itself where it begins: nobody takes that from it
+
     int64_t ino = 0;
     std::vector<Extent> extents;
     bool fits = true;  // its chain has just the length its directory entry says
+    // A chain of the length it needs belongs to nobody: perhaps that one is its own, and this one another's.
+    bool may_be_elsewhere = false;
+    Owner owner = Owner::file;
 };
 
 // One inode's share in a cross link.
@@ -25,8 +30,8 @@ struct CrossLink {
 
 inline constexpr size_t kMaxOthersNamed = 16;
 
-// All inodes that share sectors with another, in order of ino. Of files with the very same extents (one file under
-// two directory entries) the first keeps them. When more than one claimant fits, or none, nobody keeps the sectors: a
+// All files that share sectors with another file or a directory, in order of ino. Of files with the very same extents (one
+// file under two directory entries) the first keeps them, unless their content may be elsewhere. When more than one claimant fits, or none, nobody keeps the sectors: a
 // wrong content must never pass as good. Cost: one sort of all extents and one sweep.
 std::vector<CrossLink> find_cross_links(std::vector<SectorClaim> claims);
 

@@ -113,7 +113,7 @@ bool is_structural(const MissingRow& range) { return !range.image_offset.has_val
 // Findings that say: names or files are lost here.
 bool hides_files(std::string_view code) {
     return code == "directory_unreadable" || code == "directory_on_missing_sectors" || code == "inode_unreadable" ||
-           code == "path_too_long" || code == "entries_behind_end" || code == "directory_checksum_failed";
+           code == "path_too_long" || code == "entries_behind_end" || code == "directory_loop" || code == "directory_checksum_failed";
 }
 
 // The path a finding speaks of; empty if it names none.
@@ -155,13 +155,21 @@ public:
         if (finding.code.starts_with("directory_") && hides_files(finding.code) && path_in(finding) == "/" && !counts_.root_lost)
             counts_.root_lost = fmt::format("the root directory of volume {} ({}): {}", volume_.number, volume_.view, finding.message);
         if (finding.code == "fat_chain_long" && finding.ino) too_long_.insert(*finding.ino);
+        if (finding.code == "directory_cross_link") note_directories(finding);
+        if (finding.code == "lost_clusters") note_lost_chains(finding);
         return target_.catalog.add_finding(target_.medium, finding, target_.now);
     }
 
     // After the last entry: what only the whole volume shows.
     Result<void> judge_sharing() {
         if (claims_.empty()) return {};
-        for (SectorClaim& claim : claims_) claim.fits = claim.fits && !too_long_.contains(claim.ino);
+        for (SectorClaim& claim : claims_) {
+            if (claim.owner == SectorClaim::Owner::directory) continue;
+            claim.fits = claim.fits && !too_long_.contains(claim.ino);
+            uint64_t length = 0;
+            for (const Extent& extent : claim.extents) length += extent.length;
+            claim.may_be_elsewhere = cluster_bytes_ != 0 && lost_lengths_.contains((length + cluster_bytes_ - 1) / cluster_bytes_);
+        }
         for (const CrossLink& link : find_cross_links(std::move(claims_))) TRY(apply(link));
         return {};
     }
@@ -189,7 +197,7 @@ private:
             if (nothing_readable(inode, verdict)) TRY(give_up(row));
         }
         if (sharing_forbidden_ && !inode.extents.empty())
-            claims_.push_back({inode.ino, std::move(inode.extents), inode.faults.empty()});
+            claims_.push_back({inode.ino, std::move(inode.extents), inode.faults.empty(), false, SectorClaim::Owner::file});
         return target_.catalog.add_inode(target_.medium, row, missing);
     }
 
@@ -203,6 +211,26 @@ private:
         row.path = std::move(name.path);
         if (!name.short_name.empty()) row.short_name = std::move(name.short_name);
         return target_.catalog.add_path(target_.medium, row);
+    }
+
+    // What the FAT reader knows of places that files claim: {"ranges":[{"image_offset":n,"length":n}]}.
+    void note_directories(const Finding& finding) {
+        const json evidence = json::parse(finding.evidence, nullptr, false);
+        SectorClaim claim;
+        claim.owner = SectorClaim::Owner::directory;
+        const auto number = [](const json& object, const char* key) { return object.is_object() && object.contains(key) && object[key].is_number_unsigned() ? object[key].get<uint64_t>() : 0; };
+        if (evidence.is_object() && evidence.contains("ranges") && evidence["ranges"].is_array())
+            for (const json& range : evidence["ranges"]) claim.extents.push_back({0, number(range, "image_offset"), number(range, "length"), ExtentKind::data});
+        claims_.push_back(std::move(claim));
+    }
+
+    // {"lengths":[clusters …],"cluster_size":bytes}
+    void note_lost_chains(const Finding& finding) {
+        const json evidence = json::parse(finding.evidence, nullptr, false);
+        if (!evidence.is_object() || !evidence.contains("lengths") || !evidence["lengths"].is_array()) return;
+        for (const json& length : evidence["lengths"])
+            if (length.is_number_unsigned()) lost_lengths_.insert(length.get<uint64_t>());
+        if (evidence.contains("cluster_size") && evidence["cluster_size"].is_number_unsigned()) cluster_bytes_ = evidence["cluster_size"].get<uint64_t>();
     }
 
     InodeRow row_of(const InodeEntry& inode) const {
@@ -307,6 +335,8 @@ private:
     int64_t entry_ = 0;
     std::vector<SectorClaim> claims_;
     std::set<int64_t> too_long_;
+    std::set<uint64_t> lost_lengths_;  // of chains that belong to nobody, in clusters
+    uint64_t cluster_bytes_ = 0;
     EnumerationCounts counts_;
 };
 

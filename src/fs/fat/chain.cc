@@ -29,18 +29,6 @@ void append(std::vector<ClusterRun>& runs, uint32_t cluster) {
 
 }  // namespace
 
-void ClusterSet::erase(ClusterRun run) {
-    for (uint32_t cluster = run.first; cluster < run.first + run.count;) {
-        if (cluster % 64 == 0 && run.first + run.count - cluster >= 64) {
-            words_[cluster / 64] = 0;
-            cluster += 64;
-        } else {
-            words_[cluster / 64] &= ~(uint64_t{1} << (cluster % 64));
-            ++cluster;
-        }
-    }
-}
-
 std::string_view to_string(ChainStop stop) {
     switch (stop) {
         case ChainStop::end: return "end";
@@ -51,6 +39,7 @@ std::string_view to_string(ChainStop stop) {
         case ChainStop::absent: return "fat_absent";
         case ChainStop::loop: return "loop";
         case ChainStop::longer: return "longer";
+        case ChainStop::untrusted: return "untrusted";
     }
     NTT_CHECK(false, "a stop that does not exist");
 }
@@ -61,7 +50,8 @@ Cause Chain::cause() const {
         case ChainStop::free:
         case ChainStop::reserved:
         case ChainStop::bad:
-        case ChainStop::out_of_range: return Cause::FAT_CHAIN_INVALID;
+        case ChainStop::out_of_range:
+        case ChainStop::untrusted: return Cause::FAT_CHAIN_INVALID;
         case ChainStop::absent: return absence;
         case ChainStop::loop: return Cause::FAT_CHAIN_LOOP;
         case ChainStop::longer: break;
@@ -83,6 +73,7 @@ Result<Chain> ChainFollower::follow(uint32_t first_cluster, uint64_t max_cluster
     FatLink link{table_.classify(first_cluster), first_cluster};
     if (link.kind == LinkKind::end) link.kind = LinkKind::out_of_range;  // no chain starts with an end mark
     Result<void> outcome;
+    bool untrusted = false;
     while (link.kind == LinkKind::next && chain.clusters < max_clusters) {
         if (!visited_.insert(link.value)) break;
         append(chain.runs, link.value);
@@ -94,12 +85,16 @@ Result<Chain> ChainFollower::follow(uint32_t first_cluster, uint64_t max_cluster
             break;
         }
         link = *next;
+        if (!trust_.trusts(chain.at_cluster)) {
+            untrusted = true;
+            break;
+        }
     }
     for (const ClusterRun& run : chain.runs) visited_.erase(run);
     TRY(std::move(outcome));
     chain.value = link.value;
     chain.absence = link.absence;
-    chain.stop = link.kind == LinkKind::next && chain.clusters < max_clusters ? ChainStop::loop : stop_of(link.kind);
+    chain.stop = untrusted ? ChainStop::untrusted : link.kind == LinkKind::next && chain.clusters < max_clusters ? ChainStop::loop : stop_of(link.kind);
     return chain;
 }
 

@@ -10,36 +10,14 @@
 #include "base/extent.h"
 #include "base/result.h"
 #include "fs/fat/allocation_table.h"
+#include "fs/fat/cluster_set.h"
+#include "fs/fat/table_trust.h"
 #include "fs/fs_reader.h"
 
 namespace ntt {
 
-// Clusters first … first + count - 1, in the order of the chain.
-struct ClusterRun {
-    uint32_t first = 0;
-    uint32_t count = 0;
-};
-
-// A set of clusters of one volume: a bit for each, 32 MiB at most.
-class ClusterSet {
-public:
-    explicit ClusterSet(const FatGeometry& geometry) : words_(uint64_t{geometry.last_cluster()} / 64 + 1) {}
-    // Whether the cluster was new.
-    bool insert(uint32_t cluster) {
-        const uint64_t bit = uint64_t{1} << (cluster % 64);
-        uint64_t& word = words_[cluster / 64];
-        const bool is_new = (word & bit) == 0;
-        word |= bit;
-        return is_new;
-    }
-    void erase(ClusterRun run);
-
-private:
-    std::vector<uint64_t> words_;
-};
-
 // Why following a chain came to its end.
-enum class ChainStop : uint8_t { end, free, reserved, bad, out_of_range, absent, loop, longer };
+enum class ChainStop : uint8_t { end, free, reserved, bad, out_of_range, absent, loop, longer, untrusted };
 // "free", "out_of_range", "fat_absent" …: `kind` in evidence.
 std::string_view to_string(ChainStop stop);
 
@@ -73,11 +51,15 @@ public:
     ChainFollower(AllocationTable& table, const FatGeometry& geometry, uint64_t volume_offset)
         : table_(table), geometry_(geometry), volume_offset_(volume_offset), visited_(geometry) {}
 
+    // Entries that it does not trust end a chain (kind: untrusted).
+    void believe(TableTrust trust) { trust_ = std::move(trust); }
+    const TableTrust& trust() const { return trust_; }
+
     // At most max_clusters; stops with `longer` where the chain goes on after them. A cluster is a part of the chain
     // when something sound leads to it, whatever its own entry says. Cost: one look into the table for each cluster.
     Result<Chain> follow(uint32_t first_cluster, uint64_t max_clusters);
     // Lays `size` bytes over the chain. Every byte of [0, size) is in an extent or in the fault.
-    // Faults: FAT_CHAIN_SHORT, FAT_CHAIN_LOOP, FAT_CHAIN_INVALID (kind: free, reserved, bad, out_of_range), BEYOND_EOF where
+    // Faults: FAT_CHAIN_SHORT, FAT_CHAIN_LOOP, FAT_CHAIN_INVALID (kind: free, reserved, bad, out_of_range, untrusted), BEYOND_EOF where
     // the table itself is beyond the image, IMPLAUSIBLE_SIZE when the size is more than the volume can hold.
     Result<FileLayout> lay_out(uint32_t first_cluster, uint64_t size);
     // The place of a run's first `length` bytes in the image.
@@ -89,6 +71,7 @@ private:
     AllocationTable& table_;
     const FatGeometry& geometry_;
     uint64_t volume_offset_;
+    TableTrust trust_;
     ClusterSet visited_;  // of the chain at hand; empty between calls
 };
 

@@ -1,9 +1,12 @@
 #include "fs/fat/fat_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
+#include <set>
 #include <unordered_map>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,6 +14,7 @@
 #include "base/clock.h"
 #include "fs/fat/chain.h"
 #include "fs/fat/directory.h"
+#include "fs/fat/directory_sector.h"
 #include "fs/fat/timestamps.h"
 
 namespace ntt {
@@ -20,12 +24,12 @@ using nlohmann::json;
 
 constexpr int64_t kYearSeconds = 366 * 86400;
 
-// Whether an entry behind the end mark could be a file's that was lost from sight, rather than old garbage.
-bool looks_alive(const ShortEntry& entry) {
-    const EntryKind kind = classify(entry, DirectoryRole::root, 0);
-    return (kind == EntryKind::file || kind == EntryKind::directory) && (entry.attributes & 0xC0) == 0 &&
-           is_sound_short_name(entry) && fat_local_seconds(entry.write_date, entry.write_time).has_value();
-}
+constexpr size_t kMaxHiddenEntries = 100'000;      // behind zeroed sectors, of one volume
+constexpr uint64_t kMaxHiddenFollowed = 4;         // clusters followed for them, in clusters of the volume
+constexpr size_t kMaxLostChainsRead = 1'000'000;   // whose first bytes are looked at for a directory's
+constexpr size_t kMaxLostListed = 16;              // chains named in evidence
+constexpr size_t kMaxLengthsListed = 4096;         // lengths of lost chains in evidence
+constexpr size_t kMaxSharedRuns = 1000;            // between files and directories
 
 // A directory that was found and not yet read.
 struct Directory {
@@ -33,6 +37,8 @@ struct Directory {
     std::optional<int64_t> ino;  // the root has none
     uint32_t first_cluster = 0;
     int depth = 0;
+    uint32_t parent_cluster = 0;  // where the parent begins; 0 for the root
+    bool postponed = false;       // its first entries do not fit: all others went first
 
     std::string prefix() const { return path.empty() ? std::string() : path + '/'; }
     std::string shown() const { return "/" + to_terminal_text(path); }
@@ -41,6 +47,7 @@ struct Directory {
 // Where a directory's entries lie in the image, and why there are not more of them.
 struct DirectoryPlaces {
     std::vector<ByteRange> ranges;
+    std::vector<ClusterRun> runs;  // the same in clusters
     std::optional<json> stop;  // evidence of what cut it off; empty when it ends in order
 };
 
@@ -67,6 +74,8 @@ public:
           options_(options),
           chains_(table_, geometry_, place.offset_bytes),
           directory_clusters_(geometry_),
+          proven_directory_clusters_(geometry_),
+          file_clusters_(geometry_),
           latest_plausible_(Clock::system().wall_us() / 1'000'000 + kYearSeconds) {}
 
     Result<void> list(EntrySink& sink, const CancelToken& cancel) override;
@@ -76,14 +85,38 @@ public:
 private:
     struct Scan;  // of one directory
 
-    Result<void> look_for_lost_files();
+    // An entry behind a sector of zeros, which may be a lost one or the end of the directory.
+    struct Hidden {
+        Directory directory;
+        ShortEntry entry;
+        std::optional<std::string> long_name;
+        uint64_t image_offset = 0;
+    };
+    // A chain that is in use and belongs to no file.
+    struct LostChains {
+        uint64_t clusters = 0, chains = 0;
+        std::vector<ClusterRun> first;               // kMaxLostListed: where it begins, how many clusters
+        std::set<uint64_t> lengths;                  // in clusters
+        std::map<uint32_t, uint32_t> directories;    // start cluster of a directory -> its parent's
+    };
+
+    Result<void> walk_from(std::vector<Directory> pending);
+    Result<void> walk_postponed();
+    Result<void> take_hidden_entries();
+    Result<LostChains> find_lost_chains();
+    Result<void> note_lost_chains(const LostChains& lost);
+    Result<void> list_lost_directories(const LostChains& lost);
+    void note_shared_with_directories();
+    Result<std::optional<Dots>> dots_of(const Directory& directory);
+    bool is_unread(ByteRange range) const;
     Result<void> list_directory(const Directory& directory, std::vector<Directory>& children);
     Result<DirectoryPlaces> locate(const Directory& directory);
     Result<void> scan_range(Scan& scan, ByteRange range);
     Result<void> take_entry(Scan& scan, const ShortEntry& entry, uint64_t image_offset);
-    Result<void> deliver(Scan& scan, const ShortEntry& entry, EntryKind kind, uint64_t image_offset);
+    void take_behind_end(Scan& scan, const ShortEntry& entry, uint64_t image_offset);
+    Result<void> deliver(Scan& scan, const ShortEntry& entry, EntryKind kind, uint64_t image_offset, std::optional<std::string> long_name);
     Result<void> lay_out_file(InodeEntry& inode, uint32_t first_cluster, const std::string& path);
-    void take_times(InodeEntry& inode, const ShortEntry& entry);
+    void take_times(InodeEntry& inode, const ShortEntry& entry, const std::string& path);
     void report(std::string code, std::string message, const json& evidence, std::optional<int64_t> ino);
     void report_unreadable(const Directory& directory, json evidence);
 
@@ -95,6 +128,11 @@ private:
     ReaderOptions options_;
     ChainFollower chains_;
     ClusterSet directory_clusters_;  // of all directories so far: FAT shares none, so that the walk ends
+    ClusterSet proven_directory_clusters_;  // of those whose "." says that they begin there
+    ClusterSet file_clusters_;              // of all files so far
+    std::vector<Directory> postponed_;
+    std::vector<Hidden> hidden_;
+    bool among_lost_ = false;  // while directories are listed that no entry leads to
     int64_t latest_plausible_;
     EntrySink* sink_ = nullptr;  // during list()
     const CancelToken* cancel_ = nullptr;
@@ -102,7 +140,7 @@ private:
 
     std::string label_;
     bool nothing_listed_ = true;
-    uint64_t deleted_entries_ = 0, implausible_dates_ = 0;
+    uint64_t deleted_entries_ = 0, implausible_dates_ = 0, lost_clusters_ = 0, lost_chains_ = 0;
     std::map<std::string, uint64_t> findings_by_code_;
 };
 
@@ -122,20 +160,45 @@ struct FatReader::Scan {
     uint64_t entries = 0;
     uint64_t absent_bytes = 0;  // beyond the image, before the end mark
     bool ended = false;         // at the end mark
+    bool ended_in_zeros = false;  // which is in a sector of nothing but zeros
     uint64_t behind_end = 0;    // entries there that look like those of files
+    bool starts_zeroed = false;  // a subdirectory always has entries
+    uint64_t garbage_sectors = 0, garbage_at = 0;
 };
 
 Result<void> FatReader::list(EntrySink& sink, const CancelToken& cancel) {
     sink_ = &sink;
     cancel_ = &cancel;
-    directory_clusters_ = ClusterSet(geometry_);
+    directory_clusters_ = proven_directory_clusters_ = file_clusters_ = ClusterSet(geometry_);
+    postponed_.clear();
+    hidden_.clear();
+    among_lost_ = false;
     nothing_listed_ = true;
-    deleted_entries_ = implausible_dates_ = 0;
+    deleted_entries_ = implausible_dates_ = lost_clusters_ = lost_chains_ = 0;
     findings_by_code_.clear();
     label_.clear();
 
-    std::vector<Directory> pending, children;
-    pending.push_back({"", {}, geometry_.root_cluster, 0});
+    TRY_ASSIGN(TableTrust trust, TableTrust::judge(table_, geometry_, cancel));
+    if (trust.bad_sectors() != 0)
+        report("fat_garbage", fmt::format("{} sectors of the FAT hold what no system wrote: chains through them are not believed", trust.bad_sectors()),
+               {{"sectors", trust.bad_sectors()}}, {});
+    chains_.believe(std::move(trust));
+
+    TRY(walk_from({{"", {}, geometry_.root_cluster, 0}}));
+    // What claims a place that may be another's comes after all that is certain of its own.
+    TRY(walk_postponed());
+    TRY(take_hidden_entries());
+    TRY(walk_postponed());
+    TRY_ASSIGN(const LostChains lost, find_lost_chains());
+    TRY(note_lost_chains(lost));
+    TRY(list_lost_directories(lost));
+    note_shared_with_directories();
+    return {};
+}
+
+Result<void> FatReader::walk_from(std::vector<Directory> pending) {
+    std::reverse(pending.begin(), pending.end());
+    std::vector<Directory> children;
     while (!pending.empty()) {
         const Directory directory = std::move(pending.back());
         pending.pop_back();
@@ -144,28 +207,195 @@ Result<void> FatReader::list(EntrySink& sink, const CancelToken& cancel) {
         // The last is taken next: turned round, the walk goes in the order of the disk.
         std::move(children.rbegin(), children.rend(), std::back_inserter(pending));
     }
-    const bool known_to_be_lost = findings_by_code_.contains("directory_unreadable");
-    return nothing_listed_ && !known_to_be_lost ? look_for_lost_files() : Result<void>();
-}
-
-// An empty root over a table that is in use: the root is what was lost (zeros look like an empty directory).
-Result<void> FatReader::look_for_lost_files() {
-    if (geometry_.fat_bits == 32) return {};  // its root is a chain of its own, and the table may be a gigabyte
-    uint64_t in_use = 0;
-    for (uint32_t cluster = 2; cluster <= geometry_.last_cluster(); ++cluster) {
-        TRY_ASSIGN(const FatLink link, table_.link(cluster));
-        if (link.kind == LinkKind::next || link.kind == LinkKind::end) ++in_use;
-    }
-    if (in_use != 0 && deleted_entries_ == 0)
-        report_unreadable({"", {}, geometry_.root_cluster, 0}, {{"cause", to_string(Cause::FS_CORRUPT)}, {"clusters_in_use", in_use}, {"entries_read", 0}});
     return {};
 }
 
+// Ends because no directory is listed in clusters that another one was listed in.
+Result<void> FatReader::walk_postponed() {
+    while (!postponed_.empty()) TRY(walk_from(std::exchange(postponed_, {})));
+    return {};
+}
+
+// A sector of zeros in a directory is its end, or it is what was lost. Behind it an entry counts when the table bears it out:
+// its chain is in use, has just the length its size asks for, and belongs to nobody else.
+Result<void> FatReader::take_hidden_entries() {
+    std::vector<Directory> children;
+    const std::vector<Hidden> hidden = std::exchange(hidden_, {});
+    std::map<std::string, Scan> scans;  // by directory
+    const auto deliver_it = [&](const Hidden& one, EntryKind kind) {
+        Scan& scan = scans.try_emplace(one.directory.path, one.directory, children).first->second;
+        return deliver(scan, one.entry, kind, one.image_offset, one.long_name);
+    };
+    uint64_t followed = 0;
+    for (const Hidden& one : hidden) {
+        if (followed > kMaxHiddenFollowed * geometry_.cluster_count) break;  // entries of garbage that all name one long chain
+        const EntryKind kind = classify(one.entry, DirectoryRole::root, 0);
+        const uint32_t first = start_cluster(one.entry, geometry_);
+        if (!geometry_.has_cluster(first)) continue;
+        const uint64_t size = one.entry.size, needed = size / geometry_.cluster_size + (size % geometry_.cluster_size != 0 ? 1 : 0);
+        TRY_ASSIGN(const Chain chain, chains_.follow(first, kind == EntryKind::file ? needed : kMaxEntriesPerDirectory));
+        followed += chain.clusters;
+        if (chain.stop != ChainStop::end || (kind == EntryKind::file && chain.clusters != needed)) continue;
+        const bool taken = std::any_of(chain.runs.begin(), chain.runs.end(), [&](ClusterRun run) { return file_clusters_.contains_any(run) || directory_clusters_.contains_any(run); });
+        if (taken) continue;
+        if (kind == EntryKind::directory) {
+            TRY_ASSIGN(const std::optional<Dots> dots, dots_of({"", {}, first, 1, one.directory.first_cluster}));
+            if (dots != Dots::right) continue;
+        }
+        TRY(deliver_it(one, kind));
+    }
+    // An empty file has no chain that could speak for it; one that did speaks for its neighbours.
+    for (const Hidden& one : hidden)
+        if (one.entry.size == 0 && start_cluster(one.entry, geometry_) == 0 && classify(one.entry, DirectoryRole::root, 0) == EntryKind::file && scans.contains(one.directory.path))
+            TRY(deliver_it(one, EntryKind::file));
+    return walk_from(std::move(children));
+}
+
+Result<FatReader::LostChains> FatReader::find_lost_chains() {
+    LostChains lost;
+    const auto is_lost = [&](uint32_t cluster, LinkKind kind) {
+        return (kind == LinkKind::next || kind == LinkKind::end) && chains_.trust().trusts(cluster) && !file_clusters_.contains(cluster) && !directory_clusters_.contains(cluster);
+    };
+    ClusterSet followed(geometry_);  // by another lost cluster
+    for (uint32_t cluster = kFirstDataCluster; cluster <= geometry_.last_cluster(); ++cluster) {
+        if (cluster % 65536 == 0) TRY(cancel_->check());
+        TRY_ASSIGN(const FatLink link, table_.link(cluster));
+        if (!is_lost(cluster, link.kind)) continue;
+        ++lost.clusters;
+        if (link.kind == LinkKind::next) followed.insert(link.value);
+    }
+    if (lost.clusters == 0) return lost;
+    ClusterSet counted(geometry_);
+    for (uint32_t cluster = kFirstDataCluster; cluster <= geometry_.last_cluster(); ++cluster) {
+        if (cluster % 65536 == 0) TRY(cancel_->check());
+        TRY_ASSIGN(const FatLink link, table_.link(cluster));
+        if (!is_lost(cluster, link.kind) || followed.contains(cluster)) continue;
+        // Each cluster counts for the first chain that has it: chains may join.
+        uint32_t length = 0;
+        for (FatLink at{LinkKind::next, cluster}; at.kind == LinkKind::next && counted.insert(at.value);) {
+            ++length;
+            TRY_ASSIGN(at, table_.link(at.value));
+        }
+        ++lost.chains;
+        if (lost.first.size() < kMaxLostListed) lost.first.push_back({cluster, length});
+        if (lost.lengths.size() < kMaxLengthsListed) lost.lengths.insert(length);
+        if (lost.chains > kMaxLostChainsRead) continue;
+        const ByteRange head{chains_.place_of({cluster, 1}).offset, 2 * kDirectoryEntryBytes};
+        if (head.end() > place_.source.size_bytes() || is_unread(head)) continue;
+        buffer_.resize(head.length);
+        TRY(place_.source.read(head.offset, buffer_));
+        ShortEntry parent;
+        std::memcpy(&parent, &buffer_[kDirectoryEntryBytes], sizeof parent);
+        const uint32_t parent_cluster = start_cluster(parent, geometry_);
+        if (judge_dots(buffer_, cluster, parent_cluster, geometry_) == Dots::right) lost.directories[cluster] = parent_cluster;
+    }
+    return lost;
+}
+
+Result<void> FatReader::note_lost_chains(const LostChains& lost) {
+    lost_clusters_ = lost.clusters;
+    lost_chains_ = lost.chains;
+    if (lost.clusters == 0) return {};
+    json first = json::array();
+    for (const ClusterRun& chain : lost.first) first.push_back({{"first_cluster", chain.first}, {"clusters", chain.count}});
+    report("lost_clusters",
+           fmt::format("{} clusters in {} chains are in use and belong to no file that is listed{}", lost.clusters, lost.chains,
+                       lost.directories.empty() ? std::string() : fmt::format("; {} of the chains are directories, listed below $lost", lost.directories.size())),
+           {{"clusters", lost.clusters}, {"chains", lost.chains}, {"directories", lost.directories.size()}, {"first", first}, {"lengths", lost.lengths}, {"cluster_size", geometry_.cluster_size}}, {});
+    // An empty root over a table that is in use: the root is what was lost (zeros look like an empty directory).
+    if (nothing_listed_ && deleted_entries_ == 0 && !findings_by_code_.contains("directory_unreadable"))
+        report_unreadable({"", {}, geometry_.root_cluster, 0}, {{"cause", to_string(Cause::FS_CORRUPT)}, {"clusters_in_use", lost.clusters}, {"entries_read", 0}});
+    return {};
+}
+
+// Directories whose entry is gone stand by themselves: "." says where they begin and ".." which one is in another.
+Result<void> FatReader::list_lost_directories(const LostChains& lost) {
+    among_lost_ = true;
+    const auto list_one = [&](uint32_t cluster, uint32_t parent) -> Result<void> {
+        if (directory_clusters_.contains(cluster)) return {};  // found in another one meanwhile
+        const uint64_t place = chains_.place_of({cluster, 1}).offset;
+        ShortEntry self;
+        TRY(place_.source.read(place, {reinterpret_cast<uint8_t*>(&self), sizeof self}));
+        NameEntry name;
+        name.path = fmt::format("$lost/cluster-{}", cluster);
+        name.ino = static_cast<int64_t>((place - place_.offset_bytes) / kDirectoryEntryBytes);  // of its "."
+        InodeEntry inode;
+        inode.ino = name.ino;
+        inode.fs_ino = fmt::to_string(name.ino);
+        inode.fs_type = 'd';
+        inode.attributes = self.attributes;
+        take_times(inode, self, name.path);
+        const Directory directory{name.path, name.ino, cluster, 1, parent};
+        TRY(sink_->add_inode(std::move(inode)));
+        TRY(sink_->add_name(std::move(name)));
+        return walk_from({directory});
+    };
+    for (const auto& [cluster, parent] : lost.directories)
+        if (!lost.directories.contains(parent)) TRY(list_one(cluster, parent));
+    // Rings, and what the entries of a parent did not lead to.
+    for (const auto& [cluster, parent] : lost.directories) TRY(list_one(cluster, parent));
+    return walk_postponed();
+}
+
+// FAT shares no clusters: a file that runs into a directory is not right there, whoever was listed first.
+void FatReader::note_shared_with_directories() {
+    json shared = json::array();
+    for (const ClusterRun& run : file_clusters_.common_with(proven_directory_clusters_, kMaxSharedRuns)) {
+        const ByteRange place = chains_.place_of(run);
+        shared.push_back({{"image_offset", place.offset}, {"length", place.length}});
+    }
+    if (!shared.empty())
+        report("directory_cross_link", "files claim clusters that belong to directories", {{"ranges", shared}}, {});
+}
+
+// nullopt where its first entries are not in the image or were not read.
+Result<std::optional<Dots>> FatReader::dots_of(const Directory& directory) {
+    if (!geometry_.has_cluster(directory.first_cluster)) return std::optional<Dots>();
+    const ByteRange head{chains_.place_of({directory.first_cluster, 1}).offset, 2 * kDirectoryEntryBytes};
+    if (head.end() > place_.source.size_bytes() || is_unread(head)) return std::optional<Dots>();
+    std::array<uint8_t, 2 * kDirectoryEntryBytes> bytes{};
+    TRY(place_.source.read(head.offset, bytes));
+    return std::optional(judge_dots(bytes, directory.first_cluster, directory.parent_cluster, geometry_));
+}
+
+bool FatReader::is_unread(ByteRange range) const {
+    if (place_.unread == nullptr) return false;
+    const auto next = std::lower_bound(place_.unread->begin(), place_.unread->end(), range.offset,
+                                       [](const UnreadRange& unread, uint64_t offset) { return unread.range.end() <= offset; });
+    return next != place_.unread->end() && next->range.offset < range.end();
+}
+
 Result<void> FatReader::list_directory(const Directory& directory, std::vector<Directory>& children) {
+    std::optional<Dots> dots;
+    if (directory.depth != 0) {
+        TRY_ASSIGN(dots, dots_of(directory));
+    }
+    const bool doubtful = dots && *dots != Dots::right;
+    if (doubtful && !directory.postponed) {
+        postponed_.push_back(directory);
+        postponed_.back().postponed = true;
+        return {};
+    }
     TRY_ASSIGN(DirectoryPlaces places, locate(directory));
+    if (dots == Dots::right || directory.depth == 0)
+        for (const ClusterRun& run : places.runs) proven_directory_clusters_.insert(run);
     Scan scan(directory, children);
     for (const ByteRange& range : places.ranges) TRY(scan_range(scan, range));
     scan.long_name.drop();
+    if (doubtful && !places.ranges.empty() && scan.garbage_sectors == 0 && !scan.starts_zeroed)
+        report("directory_dots_wrong",
+               fmt::format("the first entries of {} do not name {}: it may be another directory's content", directory.shown(),
+                           dots == Dots::wrong_self ? "itself" : "the directory it is in"),
+               {{"path", directory.shown()}, {"first_cluster", directory.first_cluster}, {"parent_cluster", directory.parent_cluster}, {"wrong", dots == Dots::wrong_self ? "." : ".."}},
+               directory.ino);
+    if (scan.starts_zeroed && directory.depth != 0)
+        report_unreadable(directory, {{"cause", to_string(Cause::FS_CORRUPT)}, {"kind", "zeroed"}, {"first_cluster", directory.first_cluster}, {"entries_read", 0}});
+    if (scan.garbage_sectors != 0)
+        report_unreadable(directory, {{"cause", to_string(Cause::FS_CORRUPT)},
+                                      {"kind", "garbage"},
+                                      {"sectors", scan.garbage_sectors},
+                                      {"image_offset", scan.garbage_at},
+                                      {"entries_read", scan.entries}});
     sink_->add_directory({directory.path, directory.ino, first_bytes(places.ranges, scan.entries * kDirectoryEntryBytes)});
 
     if (scan.long_name.orphans() != 0)
@@ -213,7 +443,10 @@ Result<DirectoryPlaces> FatReader::locate(const Directory& directory) {
     for (const ClusterRun& run : chain.runs) {
         uint32_t taken = 0;
         while (taken < run.count && directory_clusters_.insert(run.first + taken)) ++taken;
-        if (taken != 0) places.ranges.push_back(chains_.place_of({run.first, taken}));
+        if (taken != 0) {
+            places.runs.push_back({run.first, taken});
+            places.ranges.push_back(chains_.place_of({run.first, taken}));
+        }
         if (taken == run.count) continue;
         places.stop = json{
             {"cause", to_string(Cause::CROSS_LINK)}, {"first_cluster", chain.first_cluster}, {"at_cluster", run.first + taken}};
@@ -233,22 +466,56 @@ Result<void> FatReader::scan_range(Scan& scan, ByteRange range) {
     buffer_.resize(present.length);
     if (!present.empty()) TRY(place_.source.read(present.offset, buffer_));
     const uint64_t whole_entries = present.length / kDirectoryEntryBytes;
-    for (uint64_t i = 0; i < whole_entries; ++i) {
-        ShortEntry entry;
-        std::memcpy(&entry, &buffer_[i * kDirectoryEntryBytes], sizeof entry);
-        if (scan.ended) {
-            if (looks_alive(entry)) ++scan.behind_end;
+    for (uint64_t at = 0; at < whole_entries * kDirectoryEntryBytes; at += kDirectorySectorBytes) {
+        TRY(cancel_->check());
+        const ByteView sector = ByteView(buffer_).subspan(at, std::min(kDirectorySectorBytes, whole_entries * kDirectoryEntryBytes - at));
+        const uint64_t entries = sector.size() / kDirectoryEntryBytes;
+        const ByteRange place{range.offset + at, sector.size()};
+        // Whatever the image has where the medium was not read: it is neither an entry nor an end.
+        if (is_unread(place)) {
+            scan.long_name.drop();
+            if (!scan.ended) scan.entries += entries;
             continue;
         }
-        if (i % 1024 == 0) TRY(cancel_->check());
-        TRY(take_entry(scan, entry, range.offset + i * kDirectoryEntryBytes));
-        ++scan.entries;
+        const DirectorySector state = judge_directory_sector(sector, geometry_);
+        if (state == DirectorySector::zeroed && scan.entries == 0 && scan.role == DirectoryRole::subdirectory) scan.starts_zeroed = true;
+        if (state == DirectorySector::garbage && !scan.ended) {
+            if (scan.garbage_sectors++ == 0) scan.garbage_at = place.offset;
+            scan.long_name.drop();
+            scan.entries += entries;
+            continue;
+        }
+        for (uint64_t i = 0; i < entries; ++i) {
+            ShortEntry entry;
+            std::memcpy(&entry, &sector[i * kDirectoryEntryBytes], sizeof entry);
+            const uint64_t offset = place.offset + i * kDirectoryEntryBytes;
+            if (scan.ended) {
+                take_behind_end(scan, entry, offset);
+                continue;
+            }
+            TRY(take_entry(scan, entry, offset));
+            ++scan.entries;
+            if (scan.ended && state == DirectorySector::zeroed) scan.ended_in_zeros = true;
+        }
     }
     if (!scan.ended && whole_entries * kDirectoryEntryBytes < range.length) {
         scan.absent_bytes += range.length - whole_entries * kDirectoryEntryBytes;
         scan.long_name.drop();
     }
     return {};
+}
+
+void FatReader::take_behind_end(Scan& scan, const ShortEntry& entry, uint64_t image_offset) {
+    if (classify(entry, DirectoryRole::root, 0) == EntryKind::long_name) {
+        LongEntry part;
+        std::memcpy(&part, &entry, sizeof part);
+        scan.long_name.add(part);
+        return;
+    }
+    std::optional<std::string> long_name = scan.long_name.take(entry);
+    if (!looks_alive(entry)) return;
+    ++scan.behind_end;
+    if (scan.ended_in_zeros && hidden_.size() < kMaxHiddenEntries) hidden_.push_back({scan.directory, entry, std::move(long_name), image_offset});
 }
 
 Result<void> FatReader::take_entry(Scan& scan, const ShortEntry& entry, uint64_t image_offset) {
@@ -262,7 +529,7 @@ Result<void> FatReader::take_entry(Scan& scan, const ShortEntry& entry, uint64_t
             return {};
         }
         case EntryKind::file:
-        case EntryKind::directory: return deliver(scan, entry, kind, image_offset);
+        case EntryKind::directory: return deliver(scan, entry, kind, image_offset, scan.long_name.take(entry));
         case EntryKind::end: scan.ended = true; break;
         case EntryKind::deleted:
             if ((entry.attributes & 0x3F) != 0x0F) ++deleted_entries_;  // parts of long names are no files
@@ -276,11 +543,10 @@ Result<void> FatReader::take_entry(Scan& scan, const ShortEntry& entry, uint64_t
     return {};
 }
 
-Result<void> FatReader::deliver(Scan& scan, const ShortEntry& entry, EntryKind kind, uint64_t image_offset) {
+Result<void> FatReader::deliver(Scan& scan, const ShortEntry& entry, EntryKind kind, uint64_t image_offset, std::optional<std::string> long_name) {
     NameEntry name;
     name.ino = static_cast<int64_t>((image_offset - place_.offset_bytes) / kDirectoryEntryBytes);
     name.short_name = raw_short_name(entry);
-    std::optional<std::string> long_name = scan.long_name.take(entry);
     const auto is_control = [](char c) { return static_cast<uint8_t>(c) < 0x20; };
     const bool sound = long_name ? std::none_of(long_name->begin(), long_name->end(), is_control) : is_sound_short_name(entry);
     PathPart part = to_path_part(long_name ? *std::move(long_name) : short_name_utf8(entry, code_page_));
@@ -303,13 +569,11 @@ Result<void> FatReader::deliver(Scan& scan, const ShortEntry& entry, EntryKind k
     inode.ino = name.ino;
     inode.fs_ino = fmt::to_string(name.ino);
     inode.attributes = entry.attributes;
-    take_times(inode, entry);
-    // The upper half is meaningless on FAT12 and FAT16 (OS/2 and others keep something else there).
-    uint32_t first_cluster = entry.cluster_low;
-    if (geometry_.fat_bits == 32) first_cluster |= uint32_t{entry.cluster_high} << 16;
+    take_times(inode, entry, name.path);
+    const uint32_t first_cluster = start_cluster(entry, geometry_);
     if (kind == EntryKind::directory) {
         inode.fs_type = 'd';
-        Directory child{name.path, name.ino, first_cluster, scan.directory.depth + 1};
+        Directory child{name.path, name.ino, first_cluster, scan.directory.depth + 1, scan.directory.depth == 0 ? 0 : scan.directory.first_cluster};
         if (child.depth <= kMaxDirectoryDepth)
             scan.children.push_back(std::move(child));
         else
@@ -327,9 +591,16 @@ Result<void> FatReader::deliver(Scan& scan, const ShortEntry& entry, EntryKind k
 Result<void> FatReader::lay_out_file(InodeEntry& inode, uint32_t first_cluster, const std::string& path) {
     if (inode.size == 0 && first_cluster == 0) return {};
     TRY_ASSIGN(FileLayout layout, chains_.lay_out(first_cluster, inode.size));
+    const Chain& chain = layout.chain;
+    const auto is_taken = [&](ClusterRun run) { return file_clusters_.contains_any(run) || directory_clusters_.contains_any(run); };
+    // What no entry leads to never casts doubt on what one does lead to.
+    if (among_lost_ && inode.size != 0 && std::any_of(chain.runs.begin(), chain.runs.end(), is_taken)) {
+        inode.faults.push_back({Cause::CROSS_LINK, 0, inode.size, chain.evidence(chain.clusters)});
+        return {};
+    }
+    for (const ClusterRun& run : chain.runs) file_clusters_.insert(run);
     inode.extents = std::move(layout.extents);
     inode.faults = std::move(layout.faults);
-    const Chain& chain = layout.chain;
     if (!inode.faults.empty() || chain.stop == ChainStop::end) return {};
 
     json evidence = json::parse(chain.evidence(chain.clusters));
@@ -346,20 +617,25 @@ Result<void> FatReader::lay_out_file(InodeEntry& inode, uint32_t first_cluster, 
     return {};
 }
 
-void FatReader::take_times(InodeEntry& inode, const ShortEntry& entry) {
-    bool implausible = false;
-    const auto time_of = [&](uint16_t date, uint16_t time) -> std::optional<int64_t> {
+void FatReader::take_times(InodeEntry& inode, const ShortEntry& entry, const std::string& path) {
+    json implausible = json::object();
+    const auto time_of = [&](const char* which, uint16_t date, uint16_t time) -> std::optional<int64_t> {
         if (date == 0) return std::nullopt;  // not set: nothing wrong with that
         const std::optional<int64_t> local = fat_local_seconds(date, time);
-        implausible |= !local || *local > latest_plausible_;
+        if (!local || *local > latest_plausible_)
+            implausible[which] = {{"date", fmt::format("{:#06x}", date)}, {"time", fmt::format("{:#06x}", time)}, {"reads", fmt::format("{:04}-{:02}-{:02}", 1980 + (date >> 9), date >> 5 & 15, date & 31)}};
         if (!local) return std::nullopt;
         return zone_.to_utc(*local);
     };
-    inode.mtime = time_of(entry.write_date, entry.write_time);
-    inode.atime = time_of(entry.access_date, 0);
-    inode.crtime = time_of(entry.creation_date, entry.creation_time);
+    inode.mtime = time_of("written", entry.write_date, entry.write_time);
+    inode.atime = time_of("read", entry.access_date, 0);
+    inode.crtime = time_of("created", entry.creation_date, entry.creation_time);
     if (inode.crtime && entry.creation_10ms < 200) *inode.crtime += entry.creation_10ms / 100;
-    if (implausible) ++implausible_dates_;
+    if (implausible.empty()) return;
+    ++implausible_dates_;
+    const std::string first = implausible.front()["reads"];
+    implausible["path"] = "/" + to_terminal_text(path);
+    report("implausible_date", fmt::format("a date of /{} cannot be: {}", to_terminal_text(path), first), implausible, inode.ino);
 }
 
 void FatReader::report(std::string code, std::string message, const json& evidence, std::optional<int64_t> ino) {
@@ -399,6 +675,9 @@ std::string FatReader::detail() const {
                 {"fat_sectors_differ", table_.differing_sectors()},
                 {"deleted_entries", deleted_entries_},
                 {"implausible_dates", implausible_dates_},
+                {"lost_clusters", lost_clusters_},
+                {"lost_chains", lost_chains_},
+                {"fat_sectors_garbage", chains_.trust().bad_sectors()},
                 {"findings_left_out", left_out},
                 {"oddities", geometry_.oddities}}
         .dump();

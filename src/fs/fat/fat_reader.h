@@ -17,16 +17,22 @@ namespace ntt {
 // Order: each directory's entries as on disk, parents before children. Two entries of one name are two inodes.
 // Times: options.fat_timezone (see timestamps.h); fields that no calendar has give no time.
 //
-// Findings: fat_copies_differ, fat_beyond_image (from opening); directory_unreadable ("files may be missing here"),
-// directory_loop, entries_behind_end (an unread sector looks like an end mark), duplicate_entry, name_invalid, long_name_orphan
-// (once a directory), fat_chain_long (the chain goes on behind the file's last byte), fat_chain_unterminated (content complete,
-// but the last link is no end mark). At most kMaxFindingsPerCode of each; detail() counts the rest. Errors: unsupported when the
-// boot sector is not that of a FAT volume, or the volume's end overflows; invalid_argument for an unknown code page or time zone;
-// those of ByteSource::read.
+// Findings: fat_copies_differ, fat_beyond_image (from opening); fat_garbage (sectors of the table that are not believed,
+// table_trust.h); directory_unreadable ("files may be missing here"; kind zeroed or garbage where its sectors hold no directory),
+// directory_dots_wrong, directory_loop, directory_cross_link (files run into directories: ranges), entries_behind_end (an unread
+// sector looks like an end mark), duplicate_entry, implausible_date (no time is given for what no calendar has), name_invalid,
+// long_name_orphan (once a directory), fat_chain_long (the chain goes on behind the file's last byte), fat_chain_unterminated (content
+// complete, but the last link is no end mark), lost_clusters (in use and nobody's). At most kMaxFindingsPerCode of each; detail()
+// counts the rest. Errors: unsupported when the boot sector is not that of a FAT volume, or the volume's end overflows;
+// invalid_argument for an unknown code page or time zone; those of ByteSource::read.
+//
+// What is listed although no entry leads to it in order: entries behind a sector of zeros, if the table bears them out; and
+// directories in chains that belong to nobody, which say themselves what they are, as "$lost/cluster-<first cluster>/...". Entries
+// in sectors that were not read are never listed. A directory whose first entries name another place or parent goes last.
 //
 // detail(): codepage, timezone, fat_bits, sector_size, cluster_size, clusters, oem_name, type_text, label, boot_label,
 // media, fat_sectors_differ, active_fat, deleted_entries, implausible_dates (entries with an impossible date, or one more
-// than a year ahead), findings_left_out, oddities.
+// than a year ahead), lost_clusters, lost_chains, fat_sectors_garbage, findings_left_out, oddities.
 Result<std::unique_ptr<FsReader>> open_fat(const ByteSource& source, const Volume& volume, const ReaderOptions& options,
                                            FindingSink& findings);
 
