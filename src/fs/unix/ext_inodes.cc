@@ -18,16 +18,16 @@ constexpr uint64_t kOldInodeBytes = 128;
 
 // Features by the word they stand in.
 namespace compat {
-constexpr uint32_t kJournal = 0x4, kSparseSuper2 = 0x200, kOrphanFile = 0x1000;
+constexpr uint32_t kSparseSuper2 = 0x200, kOrphanFile = 0x1000;
 }
 namespace incompat {
 constexpr uint32_t kCompression = 0x1, kRecover = 0x4, kJournalDevice = 0x8, kMetaBg = 0x10, k64Bit = 0x80, kChecksumSeed = 0x2000,
                    kLargeDirectory = 0x4000;
 }
 namespace ro_compat {
-constexpr uint32_t kSparseSuper = 0x1, kGroupChecksum = 0x10, kBigAlloc = 0x200, kMetadataChecksum = 0x400;
+constexpr uint32_t kSparseSuper = 0x1, kHugeFile = 0x8, kGroupChecksum = 0x10, kBigAlloc = 0x200, kMetadataChecksum = 0x400;
 }
-constexpr uint32_t kCompressedFile = 0x4, kEncrypted = 0x800, kHashTree = 0x1000, kExtents = 0x80000, kHoldsValues = 0x200000,
+constexpr uint32_t kCompressedFile = 0x4, kEncrypted = 0x800, kHashTree = 0x1000, kHugeInode = 0x40000, kExtents = 0x80000, kHoldsValues = 0x200000,
                    kInline = 0x10000000;
 constexpr uint32_t kInodeBitmapUnset = 1, kBlockBitmapUnset = 2;  // of a group: nothing was written there yet
 
@@ -280,6 +280,11 @@ UnixInode ExtInodes::parse(uint64_t ino, ByteRange place) const {
         std::copy(area.begin(), area.end(), out.extent_root.begin());
     } else {
         for (size_t i = 0; i < out.addresses.size(); ++i) out.addresses[i] = raw.le32(0x28 + 4 * i);
+        const uint64_t count = raw.le32(0x1C) | (g_.writes & ro_compat::kHugeFile ? uint64_t{raw.le16(0x74)} << 32 : 0);
+        const uint64_t bytes = count * (flags & kHugeInode ? g_.block_bytes : 512);
+        const uint64_t attributes = raw.le32(0x68) != 0 || raw.le16(0x76) != 0 ? g_.block_bytes : 0;
+        // Clusters are counted whole, however little of one is in use.
+        if (!(g_.writes & ro_compat::kBigAlloc)) out.held_bytes = bytes - std::min(bytes, attributes);
     }
     if (crc32c_) out.checksum_seed = ext_inode_seed(seed_, static_cast<uint32_t>(ino), raw.le32(0x64));
     return out;

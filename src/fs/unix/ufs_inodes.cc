@@ -156,10 +156,11 @@ void UfsInodes::parse_ufs1(const Fields& raw, UnixInode& out) const {
         out.in_inode = std::string(raw.text(kAddressesAt, out.size));
     }
     for (size_t i = 0; i < out.addresses.size(); ++i) out.addresses[i] = raw.u32(kAddressesAt + 4 * i);
+    out.held_bytes = uint64_t{raw.u32(kBlocksAt)} * 512;
 }
 
 void UfsInodes::parse_ufs2(const Fields& raw, UnixInode& out) const {
-    constexpr uint64_t kAddressesAt = 112, kAddressBytes = 120, kBlocksAt = 24;
+    constexpr uint64_t kAddressesAt = 112, kAddressBytes = 120, kBlocksAt = 24, kAttributeBytesAt = 92;
     out.uid = raw.u32(4);
     out.gid = raw.u32(8);
     out.size = raw.u64(16);
@@ -173,6 +174,9 @@ void UfsInodes::parse_ufs2(const Fields& raw, UnixInode& out) const {
         out.in_inode = std::string(raw.text(kAddressesAt, out.size));
     }
     for (size_t i = 0; i < out.addresses.size(); ++i) out.addresses[i] = raw.u64(kAddressesAt + 8 * i);
+    const uint64_t sectors = std::min(raw.u64(kBlocksAt), uint64_t{1} << 54), attributes = raw.u32(kAttributeBytesAt);
+    const uint64_t taken = (attributes + g_.fragment_bytes - 1) / g_.fragment_bytes * g_.fragment_bytes;
+    out.held_bytes = sectors * 512 - std::min(sectors * 512, taken);
 }
 
 std::optional<Geometry> geometry_of(const std::string& bytes, uint64_t place) {

@@ -58,12 +58,19 @@ private:
 class IndirectMapper : Mapper {
 public:
     using Mapper::Mapper;
+    uint64_t taken_bytes() const { return taken_bytes_; }
 
     // What a block `level` levels above the data stands for; level 0 is the data itself. Never more calls than there are
     // blocks in the file: a zero pointer is a hole of any level at once.
     void visit(uint64_t address, int level, uint64_t file_offset, uint64_t span) {
         if (file_offset >= size_ || address == 0) return;  // the map fills what nobody claims with a hole
-        if (level == 0) return add_blocks(file_offset, address, 1);
+        if (level == 0) {
+            // The last block of a small UFS file is as many fragments as it needs.
+            const uint64_t unit = size_ > kDirect * layout().block_size ? layout().block_size : layout().unit_size;
+            taken_bytes_ += std::min(layout().block_size, (size_ - file_offset + unit - 1) / unit * unit);
+            return add_blocks(file_offset, address, 1);
+        }
+        taken_bytes_ += layout().block_size;
         std::vector<uint8_t> block;
         if (!read_node(address, block)) {
             map_.add_fault(
@@ -91,6 +98,10 @@ public:
             visit(child, level - 1, file_offset + i * child_span, child_span);
         }
     }
+
+private:
+    static constexpr uint64_t kDirect = 12;
+    uint64_t taken_bytes_ = 0;
 };
 
 // --- extents ---
@@ -179,7 +190,7 @@ bool UnixBlocks::read(uint64_t image_offset, ByteSpan out) {
     return !failure_;
 }
 
-void map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t size, ContentMap& map) {
+uint64_t map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t size, ContentMap& map) {
     const UnixLayout& layout = blocks.layout();
     IndirectMapper mapper(blocks, size, map);
     uint64_t at = 0;
@@ -192,6 +203,7 @@ void map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t 
         at += span;
     }
     if (at < size) map.add_fault(at, size - at, Cause::IMPLAUSIBLE_SIZE, R"({"reason":"beyond what an inode can address"})");
+    return mapper.taken_bytes();
 }
 
 void map_extent_tree(UnixBlocks& blocks, ByteView root, std::optional<uint32_t> checksum_seed, uint64_t size, ContentMap& map) {

@@ -60,9 +60,9 @@ using InodeAddresses = std::array<uint64_t, 15>;  // 12 direct, single, double a
 // Adds what the addresses map below `size` bytes. An indirect block that cannot be read gives a fault over the bytes
 // that it stands for: BEYOND_EOF if the image ends before it, else FS_CORRUPT. What of it was not read from the medium is not
 // believed: a fault with the map's cause over what those addresses stand for. Bytes beyond what three levels can address get
-// IMPLAUSIBLE_SIZE. Source: Linux Documentation/filesystems/ext4/ifork.rst, "Direct/Indirect Block Addressing"; FreeBSD
+// IMPLAUSIBLE_SIZE. Returns how many bytes of the volume the content and its indirect blocks take. Source: Linux Documentation/filesystems/ext4/ifork.rst, "Direct/Indirect Block Addressing"; FreeBSD
 // sys/ufs/ufs/dinode.h.
-void map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t size, ContentMap& map);
+uint64_t map_indirect(UnixBlocks& blocks, const InodeAddresses& addresses, uint64_t size, ContentMap& map);
 
 // The same for an extent tree. `root` is the 60 bytes of i_block. Unwritten extents are holes. A node that cannot be read
 // (BEYOND_EOF, FS_CORRUPT), was not read from the medium (the map's cause), fails its checksum (CHECKSUM; `checksum_seed` is

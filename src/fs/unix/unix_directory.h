@@ -16,15 +16,17 @@ enum class DirectoryFormat : uint8_t { ext, ufs_little_endian, ufs_big_endian };
 
 struct DirectoryName {
     uint64_t ino = 0;
-    std::string_view name;  // raw bytes, in the chunk
+    std::string_view name;      // raw bytes, in the chunk
+    bool behind_damage = false;  // it may be one that was deleted
 };
 
 // The unit that entries do not cross: the filesystem's block in ext, 512 bytes in UFS.
 inline constexpr uint64_t kUfsDirectoryChunk = 512;
 
 // Appends the names of one chunk, without "." and "..". False when the chunk is damaged: names before the damage are in
-// `out`, names behind it are lost. Hash tree nodes and checksums of ext look like unused entries.
+// `out`, and of those behind it the ones from which entries follow each other without fault to the chunk's end; `max_ino` is the
+// largest number an inode has. Hash tree nodes and checksums of ext look like unused entries.
 // Sources: Linux Documentation/filesystems/ext4/directory.rst; FreeBSD sys/ufs/ufs/dir.h.
-bool read_directory_chunk(ByteView chunk, DirectoryFormat format, std::vector<DirectoryName>& out);
+bool read_directory_chunk(ByteView chunk, DirectoryFormat format, uint64_t max_ino, std::vector<DirectoryName>& out);
 
 }  // namespace ntt

@@ -36,6 +36,7 @@ struct UnixInode {
 
     enum class Content : uint8_t { indirect, extents, in_inode } content = Content::indirect;
     InodeAddresses addresses{};
+    uint64_t held_bytes = 0;  // of indirect content: at least what its data and its indirect blocks take
     std::array<uint8_t, 60> extent_root{};
     std::string in_inode;  // a short link's target, the content of a small file, entries of a small directory
 

@@ -51,7 +51,7 @@ private:
         uint64_t ino;
         std::string path;
     };
-    using TakeName = std::function<Result<void>(std::string_view name, uint64_t ino)>;
+    using TakeName = std::function<Result<void>(const DirectoryName& name)>;
 
     Result<void> list_tree(Folder top, EntrySink& sink, const CancelToken& cancel);
     Result<void> list_folder(const Folder& folder, EntrySink& sink);
@@ -59,7 +59,7 @@ private:
     using TakeDamage = std::function<void(const char* code, const char* message, json evidence)>;
     Result<void> read_names(const UnixInode& inode, const TakeName& take, const TakeDamage& damage, DirectoryPlace* place);
     void check_block(const UnixInode& inode, ByteView block, uint64_t image_offset, bool is_first, const TakeDamage& damage) const;
-    Result<void> visit(const Folder& folder, std::string_view name, uint64_t ino, EntrySink& sink);
+    Result<void> visit(const Folder& folder, const DirectoryName& found, EntrySink& sink);
     Result<void> add(std::string path, const UnixInode& inode, EntrySink& sink);
 
     Result<void> list_lost(EntrySink& sink, const CancelToken& cancel);
@@ -67,7 +67,8 @@ private:
     std::optional<UnixInode> lost_file(uint64_t ino);
 
     InodeEntry describe(const UnixInode& inode);
-    void map(const UnixInode& inode, ContentMap& map);
+    // Adds the content's places; returns what it is that none of them covers.
+    ContentMap::Gap map(const UnixInode& inode, ContentMap& places);
     std::string link_target(const UnixInode& inode);
 
     Result<void> host_failure() const { return blocks_.failure() ? Result<void>(*blocks_.failure()) : Result<void>(); }
@@ -139,7 +140,7 @@ Result<void> UnixReader::list_folder(const Folder& folder, EntrySink& sink) {
         damage("directory_checksum_failed", "the folder's inode fails its checksum: names may be wrong or missing here", evidence_of(*read.inode));
     DirectoryPlace place{folder.path, folder.ino == inodes_->root() ? std::nullopt : std::optional(static_cast<int64_t>(folder.ino)), {}};
     TRY(read_names(
-        *read.inode, [&](std::string_view name, uint64_t ino) { return visit(folder, name, ino, sink); }, damage, &place));
+        *read.inode, [&](const DirectoryName& name) { return visit(folder, name, sink); }, damage, &place));
     sink.add_directory(std::move(place));
     return {};
 }
@@ -151,18 +152,17 @@ Result<void> UnixReader::read_names(const UnixInode& inode, const TakeName& take
         // The parent's number in four bytes, entries in the rest of the 60, more entries behind.
         constexpr size_t kParent = 4, kFirst = 60;
         const ByteView all = as_bytes(inode.in_inode);
-        bool sound = all.size() >= kFirst && read_directory_chunk(all.subspan(kParent, kFirst - kParent), format, names);
-        if (all.size() > kFirst) sound = read_directory_chunk(all.subspan(kFirst), format, names) && sound;
+        bool sound = all.size() >= kFirst && read_directory_chunk(all.subspan(kParent, kFirst - kParent), format, inodes_->count(), names);
+        if (all.size() > kFirst) sound = read_directory_chunk(all.subspan(kFirst), format, inodes_->count(), names) && sound;
         if (!sound) damage("directory_unreadable", "files may be missing here", evidence_of(inode));
         if (place) place->ranges.push_back(inode.place);
-        for (const DirectoryName& name : names) TRY(take(name.name, name.ino));
+        for (const DirectoryName& name : names) TRY(take(name));
         return {};
     }
     // A folder as large as the volume is damage; its blocks are mapped, and those that are there are read.
     InodeEntry content;
     ContentMap blocks(std::min(inode.size, volume_.size_bytes), volume_.size_bytes);
-    map(inode, blocks);
-    blocks.finish(ContentMap::Gap::hole, content);
+    blocks.finish(map(inode, blocks), content);
     for (const ContentFault& fault : content.faults)
         damage("directory_unreadable", "files may be missing here",
                {{"at", fault.file_offset}, {"length", fault.length}, {"cause", to_string(fault.cause)}, {"fault", json::parse(fault.evidence, nullptr, false)}});
@@ -177,13 +177,13 @@ Result<void> UnixReader::read_names(const UnixInode& inode, const TakeName& take
             const bool read = blocks_.read(at, chunk);
             TRY(host_failure());
             const bool some_unread = read && blocks_.unread().blank(at, chunk);
-            const bool sound = read && read_directory_chunk(chunk, format, names);
+            const bool sound = read && read_directory_chunk(chunk, format, inodes_->count(), names);
             // Whoever has the rescue map tells of the sectors; here their zeros are no damage of their own.
             if (!sound && !some_unread)
                 damage("directory_unreadable", "files may be missing here",
                        {{"at", extent.file_offset + done}, {"image_offset", at}, {"length", chunk.size()}, {"names_before", names.size()}});
             if (read && !some_unread) check_block(inode, chunk, at, extent.file_offset + done == 0, damage);
-            for (const DirectoryName& name : names) TRY(take(name.name, name.ino));
+            for (const DirectoryName& name : names) TRY(take(name));
         }
     }
     return {};
@@ -206,7 +206,8 @@ void UnixReader::check_block(const UnixInode& inode, ByteView block, uint64_t im
         damage("directory_checksum_failed", "a directory block fails its checksum: names here may be wrong or missing", evidence);
 }
 
-Result<void> UnixReader::visit(const Folder& folder, std::string_view name, uint64_t ino, EntrySink& sink) {
+Result<void> UnixReader::visit(const Folder& folder, const DirectoryName& found, EntrySink& sink) {
+    const auto& [ino, name, behind_damage] = found;
     std::string path;
     path.reserve(folder.path.size() + 1 + name.size());
     path = folder.path;
@@ -235,6 +236,7 @@ Result<void> UnixReader::visit(const Folder& folder, std::string_view name, uint
     TRY(host_failure());
     // The bitmap alone says that an inode is free, and it can be what was not read; a zeroed inode has neither type nor links.
     const bool in_use = read.inode && read.inode->type_letter() != 'u' && read.inode->nlink > 0;
+    if (!in_use && behind_damage && read.inode) return {};  // deleted, it may be; that names are missing has been said
     if (!in_use) {
         json evidence = {{"path", path}, {"ino", ino}, {"reason", read.inode ? "the inode is not in use" : read.reason}};
         if (read.image_offset) evidence["image_offset"] = *read.image_offset;
@@ -309,8 +311,8 @@ Result<void> UnixReader::list_lost(EntrySink& sink, const CancelToken& cancel) {
         folders.push_back(ino);
         TRY(read_names(
             *inode,
-            [&](std::string_view, uint64_t child) -> Result<void> {
-                if (child != ino) named.insert(child);
+            [&](const DirectoryName& child) -> Result<void> {
+                if (child.ino != ino) named.insert(child.ino);
                 return {};
             },
             [](const char*, const char*, const json&) {}, nullptr));
@@ -376,16 +378,18 @@ InodeEntry UnixReader::describe(const UnixInode& inode) {
     }
     out.access = ContentAccess::extents;
     ContentMap places(out.size, volume_.size_bytes);
-    map(inode, places);
-    places.finish(ContentMap::Gap::hole, out);
+    places.finish(map(inode, places), out);
     return out;
 }
 
-void UnixReader::map(const UnixInode& inode, ContentMap& places) {
-    if (inode.content == UnixInode::Content::extents)
+ContentMap::Gap UnixReader::map(const UnixInode& inode, ContentMap& places) {
+    if (inode.content == UnixInode::Content::extents) {
         map_extent_tree(blocks_, inode.extent_root, inode.checksum_seed, inode.size, places);
-    else
-        map_indirect(blocks_, inode.addresses, inode.size, places);
+        return ContentMap::Gap::hole;
+    }
+    // An indirect block of zeros looks like holes. The inode knows how much it has.
+    const uint64_t mapped = map_indirect(blocks_, inode.addresses, inode.size, places);
+    return mapped < inode.held_bytes ? ContentMap::Gap::missing : ContentMap::Gap::hole;
 }
 
 std::string UnixReader::link_target(const UnixInode& inode) {
@@ -393,8 +397,7 @@ std::string UnixReader::link_target(const UnixInode& inode) {
     if (inode.content == UnixInode::Content::in_inode) return inode.in_inode;
     InodeEntry content;
     ContentMap places(std::min(inode.size, kMaxTarget), volume_.size_bytes);
-    map(inode, places);
-    places.finish(ContentMap::Gap::hole, content);
+    places.finish(map(inode, places), content);
     std::string target;
     for (const Extent& extent : content.extents) {
         if (extent.kind == ExtentKind::opaque) continue;

@@ -295,6 +295,48 @@ TEST(Ext4, InlineDataIsReadThroughTheReader) {
     EXPECT_EQ(list->content("f"), "forty bytes of text, kept in the inode.");
 }
 
+TEST(Ext2, AnIndirectBlockOfZerosIsNotAHole) {
+    TempDir dir;
+    must("mkdir t && truncate -s 400K t/sparse && printf end >> t/sparse", dir.path().string());
+    write_file(dir / "t/f", chosen_bytes(1, 600'000));
+    must("mkfs.ext2 -q -F -b 1024 -d t i 4M", dir.path().string());
+    const std::string whole = read_file(dir / "i"), stat = must("debugfs -R 'stat /f' i 2>/dev/null", dir.path().string());
+    for (const char* level : {"(IND):", "(DIND):"}) {
+        std::string image = whole;
+        image.replace(std::stoull(stat.substr(stat.find(level) + std::string(level).size())) * 1024, 1024, std::string(1024, '\0'));
+        const auto list = list_bytes(image);
+        ASSERT_FALSE(list->at("f").faults.empty()) << level;
+        EXPECT_EQ(list->at("f").faults[0].cause, Cause::FS_CORRUPT);
+        EXPECT_TRUE(list->at("sparse").faults.empty());
+    }
+}
+
+TEST(Ext2, NamesBehindDamageInADirectoryBlockAreFoundAgain) {
+    TempDir dir;
+    must("mkdir -p t/d && for i in $(seq 10 70); do echo $i > t/d/name_$i; done && mkfs.ext2 -q -F -b 4096 -d t i 4M", dir.path().string());
+    std::string image = read_file(dir / "i");
+    std::istringstream blocks(must("debugfs -R 'bmap /d 0' i 2>/dev/null", dir.path().string()));
+    uint64_t block = 0;
+    ASSERT_TRUE(blocks >> block);
+    for (const std::string& damage : {std::string(512, '\0'), chosen_bytes(5, 512)}) {
+        std::string damaged = image;
+        damaged.replace(block * 4096, 512, damage);
+        const auto list = list_bytes(damaged);
+        EXPECT_TRUE(list->findings.has("directory_unreadable"));
+        const auto named = std::count_if(list->names.begin(), list->names.end(), [](const auto& name) { return name.first.starts_with("d/name_"); });
+        EXPECT_GE(named, 30);  // 61 entries of 16 bytes, of which 512 bytes hold 30
+        EXPECT_LT(named, 61);
+        for (const auto& [path, ino] : list->names) {
+            if (path.starts_with("d/name_")) {
+                EXPECT_EQ(list->content(list->inodes.at(ino)), path.substr(7) + "\n");
+            }
+        }
+    }
+    const auto unread = list_with_unread(image, {{block * 4096, 512}});
+    EXPECT_TRUE(unread->has("d/name_70"));
+    EXPECT_FALSE(unread->has("d/name_10"));
+}
+
 TEST(Ext2, TheFirstRevisionIsRead) {
     TempDir dir;
     must("mkdir t && head -c 30000 /dev/urandom > t/f && mkfs.ext2 -q -F -r 0 -b 1024 -d t i 2M", dir.path().string());

@@ -36,6 +36,72 @@ TEST(Ufs, ARootFolderThatCannotBeReadIsNotSilent) {
     image.replace(at, 512, std::string(512, '\0'));
     const auto list = list_bytes(image);
     EXPECT_TRUE(list->findings.has("directory_unreadable"));
+    EXPECT_NE(list->evidence("directory_unreadable").find("\"image_offset\":" + std::to_string(at)), std::string::npos);
+    // What the root named comes out by number, and what stands below a folder keeps its name there.
+    std::vector<std::string> contents;
+    bool medium = false;
+    for (const auto& [path, ino] : list->names) {
+        EXPECT_TRUE(path.starts_with("$lost/ino-")) << path;
+        if (list->inodes.at(ino).fs_type == 'f') contents.push_back(list->content(list->inodes.at(ino)));
+        medium = medium || path.ends_with("/medium");
+    }
+    EXPECT_TRUE(medium);
+    for (const char* name : {"t/small", "t/sub/medium", "t/sub/deep/large"})
+        EXPECT_EQ(std::count(contents.begin(), contents.end(), read_file(dir / name)), 1) << name;
+}
+
+class DamagedUfs : public testing::TestWithParam<const char*> {
+protected:
+    void SetUp() override {
+        NTT_NEED_TOOL("makefs");
+        make_tree(dir_);
+        must(std::string("makefs -t ffs -s 8m -o version=") + GetParam() + ",bsize=8192,fsize=1024 i t", dir_.path().string());
+        image_ = read_file(dir_ / "i");
+    }
+    // Where two addresses stand beside each other that lead to blocks `block` and `block + 1` of a file: in its inode, or in an
+    // indirect block of it. Found by the contents; no tool here reads UFS2 of makefs.
+    size_t place_of_addresses(const std::string& path, size_t block) {
+        const std::string content = read_file(dir_ / ("t/" + path));
+        std::string addresses;
+        for (size_t i = block; i < block + 2; ++i) {
+            const size_t address = image_.find(content.substr(i * 8192, 64)) / 1024, width = GetParam() == std::string("1") ? 4 : 8;
+            for (size_t k = 0; k < width; ++k) addresses += static_cast<char>(k < 4 ? address >> (8 * k) : 0);
+        }
+        const size_t at = image_.find(addresses);
+        EXPECT_NE(at, std::string::npos);
+        return at;
+    }
+    TempDir dir_;
+    std::string image_;
+};
+INSTANTIATE_TEST_SUITE_P(All, DamagedUfs, testing::Values("1", "2"), [](const auto& suite) { return std::string("ufs") + suite.param; });
+
+TEST_P(DamagedUfs, AnIndirectBlockOfZerosIsNotAHole) {
+    const size_t indirect = place_of_addresses("sub/deep/large", 12);
+    EXPECT_TRUE(list_bytes(image_)->at("sub/deep/large").faults.empty());
+    image_.replace(indirect, 8192, std::string(8192, '\0'));
+    const auto list = list_bytes(image_);
+    ASSERT_FALSE(list->at("sub/deep/large").faults.empty());
+    EXPECT_EQ(list->at("sub/deep/large").faults[0].cause, Cause::FS_CORRUPT);
+    EXPECT_EQ(list->at("sub/deep/large").faults[0].file_offset, 12u * 8192);
+}
+
+TEST_P(DamagedUfs, AnIndirectBlockThatWasNotReadIsNotBelieved) {
+    const size_t indirect = place_of_addresses("sub/deep/large", 12);
+    const auto list = list_with_unread(image_, {{indirect, 512}});
+    const InodeEntry& inode = list->at("sub/deep/large");
+    ASSERT_FALSE(inode.faults.empty());
+    EXPECT_EQ(inode.faults[0].cause, Cause::BAD_SECTOR);
+    // Addresses in the sectors that were read are good.
+    const uint64_t hidden = 512u / (GetParam() == std::string("1") ? 4 : 8) * 8192;
+    EXPECT_EQ(inode.faults[0].length, std::min(hidden, inode.size - 12u * 8192));
+}
+
+TEST_P(DamagedUfs, InodesOnUnreadSectorsAreNotBelieved) {
+    const size_t at = place_of_addresses("sub/medium", 0);
+    const auto list = list_with_unread(image_, {{at / 512 * 512, 512}});
+    EXPECT_FALSE(list->has("sub/medium"));
+    EXPECT_NE(list->evidence("inode_unreadable").find("BAD_SECTOR"), std::string::npos);
 }
 
 }  // namespace
