@@ -122,6 +122,12 @@ std::string path_in(const Finding& finding) {
     return evidence.is_object() && evidence.contains("path") && evidence["path"].is_string() ? evidence["path"].get<std::string>() : std::string();
 }
 
+// Readers give the root's path as "/" or as no name at all.
+bool is_of_root(const Finding& finding) {
+    const json evidence = json::parse(finding.evidence, nullptr, false);
+    return evidence.is_object() && evidence.contains("path") && (evidence["path"] == "/" || evidence["path"] == "");
+}
+
 // This computer's trouble is never blamed on the medium.
 bool is_of_the_host(const Error& error) {
     return error.sys_errno != 0 || error.code == ErrorCode::source_changed || error.code == ErrorCode::cancelled;
@@ -152,7 +158,7 @@ public:
             ++counts_.doubled_entries;
             if (counts_.doubled_names.size() < EnumerationCounts::kMaxDoubledNames) counts_.doubled_names.push_back(path_in(finding));
         }
-        if (finding.code.starts_with("directory_") && hides_files(finding.code) && path_in(finding) == "/" && !counts_.root_lost)
+        if (finding.code.starts_with("directory_") && hides_files(finding.code) && is_of_root(finding) && !counts_.root_lost)
             counts_.root_lost = fmt::format("the root directory of volume {} ({}): {}", volume_.number, volume_.view, finding.message);
         if (finding.code == "fat_chain_long" && finding.ino) too_long_.insert(*finding.ino);
         if (finding.code == "directory_cross_link") note_directories(finding);

@@ -1,0 +1,79 @@
+// The B-trees of HFS+: catalogue, extents overflow, attributes. Read by walking their leaf nodes one after the other, so that
+// a node that is lost costs its own records only and not those that the index reaches through it.
+// Source: Apple Technical Note TN1150, "B-Trees" and "Fork Data Structure".
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/cancel.h"
+#include "base/result.h"
+#include "fs/listing/unread_places.h"
+#include "image/byte_source.h"
+#include "volume/probe_window.h"
+
+namespace ntt {
+
+// One run of a fork; bytes of the image.
+struct HfsPlusFork {
+    uint64_t size = 0;              // bytes of content
+    std::vector<ByteRange> places;  // in file order; may fall short of the size
+};
+
+// One record of a leaf. The bytes belong to the node, which lives until the callback returns.
+struct HfsPlusRecord {
+    const ProbeBytes& node;
+    uint64_t key = 0, key_length = 0;    // key_length without its own two bytes
+    uint64_t data = 0, data_length = 0;  // places in the node
+    ByteRange place;                     // of the node, in the image
+};
+
+struct HfsPlusNodeDamage {
+    uint64_t node = 0;
+    std::optional<uint64_t> image_offset;
+    std::string reason;
+    std::optional<Cause> cause;  // from the rescue map
+};
+
+class HfsPlusTree {
+public:
+    HfsPlusTree(const ByteSource& source, HfsPlusFork fork, UnreadPlaces unread)
+        : source_(source), fork_(std::move(fork)), unread_(std::move(unread)) {}
+
+    // Reads the header node: how large nodes are, which are in use, how many records the leaves have. Without it the size is
+    // found out from the nodes themselves, and every node that looks like a leaf is one. False if there are no nodes.
+    Result<bool> open();
+
+    // Hands out the records of all leaves, in the order of the nodes. A node that was not read, or that is none, goes to
+    // `damage`; of one whose records are damaged from some record on, those before are handed out.
+    Result<void> for_each_leaf_record(const std::function<Result<void>(const HfsPlusRecord&)>& take,
+                                      const std::function<void(const HfsPlusNodeDamage&)>& damage, const CancelToken& cancel);
+
+    std::optional<uint64_t> leaf_records() const { return leaf_records_; }  // as the header says
+    bool header_is_lost() const { return !leaf_records_.has_value(); }
+    const std::vector<ByteRange>& places() const { return fork_.places; }
+
+private:
+    struct Node {
+        ProbeBytes bytes;
+        ByteRange place;
+        std::optional<HfsPlusNodeDamage> damage;
+    };
+    Result<Node> read_node(uint64_t number, uint64_t node_bytes) const;
+    Result<void> read_map(const ProbeBytes& header);
+    Result<uint64_t> guessed_node_bytes() const;
+    bool is_in_use(uint64_t number) const;
+
+    const ByteSource& source_;
+    HfsPlusFork fork_;
+    UnreadPlaces unread_;
+    uint64_t node_bytes_ = 0, nodes_ = 0;
+    std::optional<uint64_t> leaf_records_;
+    std::string map_;            // a bit for each node, as far as it could be read
+};
+
+}  // namespace ntt
