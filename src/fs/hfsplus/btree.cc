@@ -50,7 +50,7 @@ Result<HfsPlusTree::Node> HfsPlusTree::read_node(uint64_t number, uint64_t node_
             out.damage = HfsPlusNodeDamage{number, here.offset, "it lies beyond the image", Cause::BEYOND_EOF};
             return out;
         }
-        if (const auto lost = unread_.first_in(here)) {
+        if (const auto lost = unread_.in(here)) {
             out.damage = HfsPlusNodeDamage{number, here.offset, "it lies on sectors that were not read", lost->cause};
             return out;
         }
@@ -120,6 +120,17 @@ Result<uint64_t> HfsPlusTree::guessed_node_bytes() const {
     return best;
 }
 
+// A node that was given up keeps its old records; its neighbours do not lead to it any more.
+Result<bool> HfsPlusTree::is_chained(uint64_t number, const ProbeBytes& node) const {
+    const uint64_t next = node.be32(0), previous = node.be32(4);
+    for (const auto& [neighbour, link_at] : {std::pair<uint64_t, uint64_t>{next, 4}, {previous, 0}}) {
+        if (neighbour == 0 || neighbour >= nodes_) continue;
+        TRY_ASSIGN(const Node other, read_node(neighbour, node_bytes_));
+        if (!other.damage && kind_of(other.bytes) == kLeaf && other.bytes.be32(link_at) == number) return true;
+    }
+    return next == 0 && previous == 0;
+}
+
 Result<void> HfsPlusTree::for_each_leaf_record(const std::function<Result<void>(const HfsPlusRecord&)>& take,
                                                const std::function<void(const HfsPlusNodeDamage&)>& damage, const CancelToken& cancel) {
     for (uint64_t number = 1; number < nodes_; ++number) {
@@ -131,12 +142,17 @@ Result<void> HfsPlusTree::for_each_leaf_record(const std::function<Result<void>(
             continue;
         }
         const int8_t kind = kind_of(node.bytes);
-        if (kind == kIndex || kind == kMap) continue;
         // Where the map of used nodes is lost, most nodes that are none were never used.
         const bool known_to_be_used = number / 8 < map_.size();
+        if (kind == kMap && known_to_be_used) continue;
+        if (looks_like_a_node(node.bytes) && kind == kIndex) continue;
         if (!looks_like_a_node(node.bytes) || kind != kLeaf) {
             if (known_to_be_used) damage({number, node.place.offset, "it is no node of a tree", std::nullopt});
             continue;
+        }
+        if (!known_to_be_used) {
+            TRY_ASSIGN(const bool chained, is_chained(number, node.bytes));
+            if (!chained) continue;
         }
         const auto places = record_places(node.bytes);
         const uint64_t count = node.bytes.be16(10);

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/cancel.h"
 #include "base/result.h"
-#include "fs/listing/unread_places.h"
+#include "fs/listing/unread_ranges.h"
 #include "image/byte_source.h"
 #include "volume/probe_window.h"
 
@@ -41,11 +41,11 @@ struct HfsPlusNodeDamage {
 
 class HfsPlusTree {
 public:
-    HfsPlusTree(const ByteSource& source, HfsPlusFork fork, UnreadPlaces unread)
+    HfsPlusTree(const ByteSource& source, HfsPlusFork fork, UnreadRanges unread)
         : source_(source), fork_(std::move(fork)), unread_(std::move(unread)) {}
 
     // Reads the header node: how large nodes are, which are in use, how many records the leaves have. Without it the size is
-    // found out from the nodes themselves, and every node that looks like a leaf is one. False if there are no nodes.
+    // found out from the nodes themselves, and a leaf is what looks like one and what a neighbour leads to. False if there are no nodes.
     Result<bool> open();
 
     // Hands out the records of all leaves, in the order of the nodes. A node that was not read, or that is none, goes to
@@ -67,10 +67,11 @@ private:
     Result<void> read_map(const ProbeBytes& header);
     Result<uint64_t> guessed_node_bytes() const;
     bool is_in_use(uint64_t number) const;
+    Result<bool> is_chained(uint64_t number, const ProbeBytes& node) const;
 
     const ByteSource& source_;
     HfsPlusFork fork_;
-    UnreadPlaces unread_;
+    UnreadRanges unread_;
     uint64_t node_bytes_ = 0, nodes_ = 0;
     std::optional<uint64_t> leaf_records_;
     std::string map_;            // a bit for each node, as far as it could be read

@@ -107,7 +107,7 @@ private:
     const ByteSource& source_;
     Volume volume_;
     ReaderOptions options_;
-    UnreadPlaces unread_;
+    UnreadRanges unread_;
     ListingReport report_;
     uint64_t block_bytes_ = 0;
     ProbeBytes header_;
@@ -142,7 +142,7 @@ Result<void> HfsPlusReader::open(FindingSink& findings) {
     if (!header_.has(0, "H+") && !header_.has(0, "HX")) return make_error(ErrorCode::unsupported, "there is no HFS+ volume header");
     if (block_bytes_ < 512 || block_bytes_ > (1u << 24) || !std::has_single_bit(block_bytes_))
         return make_error(ErrorCode::unsupported, "the HFS+ volume header makes no sense: the block size");
-    if (const auto lost = unread_.first_in({*at, kHeaderBytes}))
+    if (const auto lost = unread_.in({*at, kHeaderBytes}))
         findings.add({"superblock_on_missing_sectors",
                       "the volume header was not read from the medium: what stands there in the image is taken as it is",
                       text_of({{"image_offset", *at}, {"length", kHeaderBytes}, {"cause", to_string(lost->cause)}}), volume_.number, std::nullopt});
@@ -412,7 +412,7 @@ Result<void> HfsPlusReader::give(const HfsPlusRecord& record, EntrySink& sink) {
                     static_cast<int64_t>(id), sink);
         return {};
     }
-    lost_files_ += path.starts_with("$lost/") ? 1 : 0;
+    if (path.starts_with("$lost/")) ++lost_files_;
     if (!folder) return give_file(record, id, std::move(path), sink);
     TRY(sink.add_inode(describe(record, id, 'd')));
     return sink.add_name({std::move(path), "", static_cast<int64_t>(id)});
@@ -455,7 +455,7 @@ std::string HfsPlusReader::link_target(const HfsPlusFork& fork) const {
     for (const ByteRange& place : fork.places) {
         const uint64_t length = std::min(place.length, std::min(fork.size, kMaxTarget) - target.size());
         const ByteRange here{place.offset, length};
-        if (length == 0 || here.end() > source_.size_bytes() || unread_.first_in(here)) break;
+        if (length == 0 || here.end() > source_.size_bytes() || unread_.in(here)) break;
         std::string piece(length, '\0');
         if (!source_.read(here.offset, {reinterpret_cast<uint8_t*>(piece.data()), piece.size()}).ok()) break;
         target += piece;

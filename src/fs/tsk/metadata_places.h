@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/extent.h"
 #include "fs/fs_reader.h"
-#include "fs/listing/unread_places.h"
+#include "fs/listing/unread_ranges.h"
 
 namespace ntt {
 
@@ -29,11 +29,11 @@ public:
     // The first unread range under the inode's record, or under what leads to it.
     std::optional<UnreadRange> unread_under(uint64_t ino) const;
     // The first unread range that touches `range` of the image.
-    std::optional<UnreadRange> unread_in(ByteRange range) const { return unread_.first_in(range); }
+    std::optional<UnreadRange> unread_in(ByteRange range) const { return unread_.in(range); }
 
 private:
     enum class Kind : uint8_t { unknown, mft, exfat };
-    UnreadPlaces unread_;
+    UnreadRanges unread_;
     Kind kind_ = Kind::unknown;
     std::vector<Extent> mft_;
     uint64_t record_bytes_ = 0;

@@ -95,7 +95,7 @@ struct Group {
 
 class ExtInodes final : public UnixInodes {
 public:
-    ExtInodes(const ByteSource& source, const Volume& volume, const UnreadPlaces& unread, Geometry geometry, std::vector<uint8_t> superblock)
+    ExtInodes(const ByteSource& source, const Volume& volume, const UnreadRanges& unread, Geometry geometry, std::vector<uint8_t> superblock)
         : volume_(volume),
           g_(std::move(geometry)),
           superblock_(std::move(superblock)),
@@ -152,7 +152,7 @@ void ExtInodes::choose_checksums() {
     if (crc32c_ || super.u8(kTypeAt) != 1) return;
     std::vector<uint8_t> descriptor(g_.descriptor_bytes);
     const uint64_t at = descriptor_offset(0);
-    if (!blocks_.read(at, descriptor) || blocks_.unread().first_in({at, descriptor.size()})) return;
+    if (!blocks_.read(at, descriptor) || blocks_.unread().in({at, descriptor.size()})) return;
     feature_bit_lost_ = ext_group_checksum(seed_, 0, descriptor).agree();
     if (feature_bit_lost_) crc32c_ = true, crc16_ = false;
 }
@@ -198,7 +198,7 @@ const Group& ExtInodes::group(uint64_t number) {
     group_.place = {descriptor_offset(number), bytes.size()};
     group_.absent = !blocks_.read(group_.place.offset, bytes);
     if (group_.absent) return group_;
-    group_.unread = blocks_.unread().first_in(group_.place);
+    group_.unread = blocks_.unread().in(group_.place);
     group_.mismatch = group_mismatch(number, bytes);
     const ProbeBytes d{std::string(as_text(bytes))};
     const bool wide = g_.descriptor_bytes >= 64;
@@ -226,7 +226,7 @@ UnixInodeRead ExtInodes::read(uint64_t ino) {
     if (in.unread) return {{}, "the group descriptor lies on sectors that were not read", in.unread, in.place.offset};
     const ByteRange place = inode_place(in, ino);
     if (!blocks_.read(place.offset, inode_)) return {{}, "it lies beyond the image", {}, place.offset};
-    if (const auto lost = blocks_.unread().first_in(place)) return {{}, "it lies on sectors that were not read", lost, place.offset};
+    if (const auto lost = blocks_.unread().in(place)) return {{}, "it lies on sectors that were not read", lost, place.offset};
     UnixInodeRead out{parse(ino, place), "", {}, place.offset};
     if (out.inode->checksum_seed) {
         const auto pair = ext_inode_checksum(*out.inode->checksum_seed, inode_);
@@ -318,7 +318,7 @@ bool ExtInodes::read_inode_bitmap(const Group& in) {
     if (in.absent || in.unread || in.mismatch) return false;
     bitmap_.resize((g_.inodes_per_group + 7) / 8);
     const uint64_t at = blocks_.image_offset(in.inode_bitmap);
-    if (!blocks_.read(at, bitmap_) || blocks_.unread().first_in({at, bitmap_.size()})) return false;
+    if (!blocks_.read(at, bitmap_) || blocks_.unread().in({at, bitmap_.size()})) return false;
     if (crc32c_) {
         const uint32_t mask = g_.descriptor_bytes >= 64 ? 0xFFFFFFFF : 0xFFFF;
         if ((crc32c(seed_, ByteView(bitmap_).first(g_.inodes_per_group / 8)) & mask) != in.inode_bitmap_checksum) return false;
@@ -352,7 +352,7 @@ Result<void> ExtInodes::check(ListingReport& report, FindingSink& sink, const Ca
         report.add("checksum_failed", message, evidence, std::nullopt, sink);
     };
     const ByteRange super{volume_.offset_bytes + kSuperblockAt, kSuperblockBytes};
-    if (const auto lost = blocks_.unread().first_in(super)) {
+    if (const auto lost = blocks_.unread().in(super)) {
         report.add("superblock_on_missing_sectors",
                    "the filesystem's superblock was not read from the medium: what stands there in the image is taken as it is",
                    {{"image_offset", super.offset}, {"length", super.length}, {"cause", to_string(lost->cause)}}, std::nullopt, sink);
@@ -382,7 +382,7 @@ Result<void> ExtInodes::check(ListingReport& report, FindingSink& sink, const Ca
             if (in.flags & unset) return;
             const ByteRange place{blocks_.image_offset(block), bits / 8};
             bitmap.resize(place.length);
-            if (!blocks_.read(place.offset, bitmap) || blocks_.unread().first_in(place)) return;
+            if (!blocks_.read(place.offset, bitmap) || blocks_.unread().in(place)) return;
             const ChecksumPair pair{stored, crc32c(seed_, bitmap) & mask};
             if (!pair.agree()) failed(what, number, place, pair, "a bitmap fails its checksum: which blocks or inodes are free is not known here; files are read all the same");
         };
@@ -394,7 +394,7 @@ Result<void> ExtInodes::check(ListingReport& report, FindingSink& sink, const Ca
 
 }  // namespace
 
-Result<std::unique_ptr<UnixInodes>> open_ext_inodes(const ByteSource& source, const Volume& volume, const UnreadPlaces& unread) {
+Result<std::unique_ptr<UnixInodes>> open_ext_inodes(const ByteSource& source, const Volume& volume, const UnreadRanges& unread) {
     std::vector<uint8_t> superblock(kSuperblockBytes);
     const auto end = checked_add(volume.offset_bytes, kSuperblockAt + kSuperblockBytes);
     if (!end || *end > source.size_bytes()) return make_error(ErrorCode::unsupported, "the ext superblock lies beyond the end of the image");

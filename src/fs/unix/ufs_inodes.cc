@@ -45,7 +45,7 @@ struct Geometry {
 
 class UfsInodes final : public UnixInodes {
 public:
-    UfsInodes(const ByteSource& source, const Volume& volume, const UnreadPlaces& unread, const Geometry& geometry)
+    UfsInodes(const ByteSource& source, const Volume& volume, const UnreadRanges& unread, const Geometry& geometry)
         : volume_(volume),
           g_(geometry),
           blocks_(source,
@@ -71,7 +71,7 @@ public:
     }
     Result<void> check(ListingReport& report, FindingSink& sink, const CancelToken&) override {
         const ByteRange super{volume_.offset_bytes + g_.superblock_at, kSuperblockBytes};
-        if (const auto lost = blocks_.unread().first_in(super))
+        if (const auto lost = blocks_.unread().in(super))
             report.add("superblock_on_missing_sectors",
                        "the filesystem's superblock was not read from the medium: what stands there in the image is taken as it is",
                        {{"image_offset", super.offset}, {"length", super.length}, {"cause", to_string(lost->cause)}}, std::nullopt, sink);
@@ -109,7 +109,7 @@ const UfsInodes::Group& UfsInodes::group(uint64_t number) {
     group_.number = number;
     std::vector<uint8_t> bytes(g_.block_bytes);
     const uint64_t at = blocks_.image_offset(group_start(number) + g_.group_header_at);
-    if (!blocks_.read(at, bytes) || blocks_.unread().first_in({at, bytes.size()})) return group_;
+    if (!blocks_.read(at, bytes) || blocks_.unread().in({at, bytes.size()})) return group_;
     const Fields header(std::string(as_text(bytes)), g_.big);
     if (header.u32(4) != kGroupMagic || header.u32(12) != number) return group_;
     const uint64_t map_at = header.u32(92), map_bytes = (g_.inodes_per_group + 7) / 8;
@@ -127,7 +127,7 @@ UnixInodeRead UfsInodes::read(uint64_t ino) {
     std::string bytes(g_.inode_bytes, '\0');
     if (!blocks_.read(place.offset, {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()}))
         return {{}, "it lies beyond the image", {}, place.offset};
-    if (const auto lost = blocks_.unread().first_in(place)) return {{}, "it lies on sectors that were not read", lost, place.offset};
+    if (const auto lost = blocks_.unread().in(place)) return {{}, "it lies on sectors that were not read", lost, place.offset};
     const Fields raw(std::move(bytes), g_.big);
     UnixInode out;
     out.ino = ino;
@@ -211,7 +211,7 @@ std::optional<Geometry> geometry_of(const std::string& bytes, uint64_t place) {
 
 }  // namespace
 
-Result<std::unique_ptr<UnixInodes>> open_ufs_inodes(const ByteSource& source, const Volume& volume, const UnreadPlaces& unread) {
+Result<std::unique_ptr<UnixInodes>> open_ufs_inodes(const ByteSource& source, const Volume& volume, const UnreadRanges& unread) {
     for (const uint64_t place : {8u * 1024, 64u * 1024, 0u, 256u * 1024}) {  // as detection looks
         const auto at = checked_add(volume.offset_bytes, place);
         const auto end = at ? checked_add(*at, kSuperblockBytes) : std::nullopt;

@@ -80,7 +80,7 @@ public:
         }
         // Sectors of it that were not read look like holes, or hold what stood there once.
         const ByteRange place{blocks_.image_offset(address), block.size()};
-        const bool some_unread = blocks_.unread().first_in(place).has_value();
+        const bool some_unread = blocks_.unread().in(place).has_value();
         // For a rescue map that changes later.
         if (!some_unread) map_.add_opaque(file_offset, place.offset, place.length);
         const uint64_t pointers = layout().block_size / layout().pointer_size, child_span = span / pointers;
@@ -88,7 +88,7 @@ public:
         for (uint64_t i = 0; i < pointers && file_offset + i * child_span < size_; ++i) {
             const uint64_t at = i * layout().pointer_size;
             if (some_unread) {
-                if (const auto lost = blocks_.unread().first_in({place.offset + at, layout().pointer_size})) {
+                if (const auto lost = blocks_.unread().in({place.offset + at, layout().pointer_size})) {
                     map_.add_fault(file_offset + i * child_span, child_span, lost->cause,
                                    fmt::format(R"({{"reason":"an indirect block was not read","image_offset":{}}})", place.offset));
                     continue;
@@ -152,7 +152,7 @@ private:
         const ByteRange place{blocks_.image_offset(address), layout().block_size};
         if (!read_node(address, block))
             return fault(first, last, "an extent tree node cannot be read", blocks_.cause_of_absence(place.offset));
-        if (const auto lost = blocks_.unread().first_in(place))
+        if (const auto lost = blocks_.unread().in(place))
             return fault(first, last, "an extent tree node was not read", lost->cause, place.offset);
         if (checksum_seed_ && !ext_extent_node_checksum(*checksum_seed_, block).agree())
             return fault(first, last, "an extent tree node fails its checksum", Cause::CHECKSUM, place.offset);

@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 #include "fs/listing/content_map.h"
-#include "fs/listing/unread_places.h"
+#include "fs/listing/unread_ranges.h"
 #include "image/byte_source.h"
 
 namespace ntt {
@@ -28,10 +28,10 @@ struct UnixLayout {
 // Reads blocks of metadata.
 class UnixBlocks {
 public:
-    UnixBlocks(const ByteSource& source, const UnixLayout& layout, UnreadPlaces unread)
+    UnixBlocks(const ByteSource& source, const UnixLayout& layout, UnreadRanges unread)
         : source_(source), layout_(layout), unread_(std::move(unread)), nodes_left_(kNodesOfABlock * (layout.volume_bytes / layout.block_size) + kFirstNodes) {}
     const UnixLayout& layout() const { return layout_; }
-    const UnreadPlaces& unread() const { return unread_; }
+    const UnreadRanges& unread() const { return unread_; }
 
     // Absolute offset in the image; UINT64_MAX for an address that no image can have.
     uint64_t image_offset(uint64_t address) const;
@@ -50,7 +50,7 @@ private:
 
     const ByteSource& source_;
     UnixLayout layout_;
-    UnreadPlaces unread_;
+    UnreadRanges unread_;
     uint64_t nodes_left_;
     std::optional<Error> failure_;
 };

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "fs/fs_reader.h"
 #include "fs/listing/listing_report.h"
-#include "fs/listing/unread_places.h"
+#include "fs/listing/unread_ranges.h"
 #include "fs/unix/ext_checksums.h"
 #include "fs/unix/unix_blocks.h"
 #include "fs/unix/unix_directory.h"
@@ -79,7 +79,7 @@ public:
 };
 
 // unsupported when the superblock does not make sense. `source` must outlive what is returned.
-Result<std::unique_ptr<UnixInodes>> open_ext_inodes(const ByteSource& source, const Volume& volume, const UnreadPlaces& unread);
-Result<std::unique_ptr<UnixInodes>> open_ufs_inodes(const ByteSource& source, const Volume& volume, const UnreadPlaces& unread);
+Result<std::unique_ptr<UnixInodes>> open_ext_inodes(const ByteSource& source, const Volume& volume, const UnreadRanges& unread);
+Result<std::unique_ptr<UnixInodes>> open_ufs_inodes(const ByteSource& source, const Volume& volume, const UnreadRanges& unread);
 
 }  // namespace ntt

@@ -401,7 +401,7 @@ std::string UnixReader::link_target(const UnixInode& inode) {
     std::string target;
     for (const Extent& extent : content.extents) {
         if (extent.kind == ExtentKind::opaque) continue;
-        if (extent.kind == ExtentKind::hole || blocks_.unread().first_in({extent.image_offset, extent.length})) break;
+        if (extent.kind == ExtentKind::hole || blocks_.unread().in({extent.image_offset, extent.length})) break;
         std::string piece(extent.length, '\0');
         if (!blocks_.read(extent.image_offset, {reinterpret_cast<uint8_t*>(piece.data()), piece.size()})) break;
         target += piece;
@@ -443,7 +443,7 @@ char UnixInode::type_letter() const {
 }
 
 Result<std::unique_ptr<FsReader>> open_unix(const ByteSource& source, const Volume& volume, const ReaderOptions& options) {
-    const UnreadPlaces unread(options.unread);
+    const UnreadRanges unread(options.unread);
     const bool ufs = volume.fs_type == "ufs";
     if (!ufs && volume.fs_type != "ext") return make_error(ErrorCode::unsupported, "no reader for the filesystem " + volume.fs_type);
     TRY_ASSIGN(auto inodes, ufs ? open_ufs_inodes(source, volume, unread) : open_ext_inodes(source, volume, unread));

@@ -96,47 +96,6 @@ TEST(Exfat, AFileIsReadWithItsTimesAndIsZeroBehindItsValidLength) {
     EXPECT_EQ(inode.attributes, 0x20);
 }
 
-TEST(HfsPlus, TheMacSideOfAHybridDiscIsRead) {
-    NTT_NEED_TOOL("xorriso");
-    NTT_NEED_TOOL("mmls");
-    TempDir dir;
-    make_tree(dir);
-    must("echo x > 't/Año 日本'", dir.path().string());
-    must("xorriso -as mkisofs -quiet -hfsplus -o i t", dir.path().string());
-    const uint64_t start = std::stoull(must("mmls -t mac i | awk '/Apple_HFS/ {print $3}'", dir.path().string()));
-    Listing list;
-    list.source = memory_image(read_file(dir / "i"));
-    list.volume.number = 1;
-    list.volume.offset_bytes = start * 512;
-    list.volume.size_bytes = list.source->size_bytes() - start * 512;
-    list.volume.view = list.volume.fs_type = "hfsplus";
-    list.volume.readable = true;
-    ASSERT_OK_ASSIGN(list.reader, open_reader(*list.source, list.volume, {}, list));
-    ASSERT_OK(list.reader->list(list, CancelToken()));
-    EXPECT_EQ(list.content("small"), "hello\n");
-    EXPECT_EQ(list.content("sub/medium"), read_file(dir / "t/sub/medium"));
-    EXPECT_EQ(list.content("sub/deep/large"), read_file(dir / "t/sub/deep/large"));
-    EXPECT_EQ(list.at("link").target, "small");
-}
-
-TEST(HfsPlus, ResourceForksAreStreams) {
-    const auto corpus = corpus_dir();
-    if (!corpus) GTEST_SKIP() << "needs the corpus beside the project or in $NTT_TEST_CORPUS";
-    TempDir dir;
-    must("gzip -dc " + shell_quoted((*corpus / "dfvfs-hfsplus.raw.gz").string()) + " > i", dir.path().string());
-    const auto list = list_file(dir / "i");
-    int forks = 0;
-    for (const auto& [path, ino] : list->names) {
-        const InodeEntry& inode = list->inodes.at(ino);
-        if (inode.stream.empty()) continue;
-        ++forks;
-        EXPECT_EQ(path.substr(path.size() - 5), ":rsrc");
-        const std::string oracle = must("icat i " + inode.fs_ino, dir.path().string());
-        EXPECT_EQ(list->content(inode), oracle);
-    }
-    EXPECT_GT(forks, 0);
-}
-
 TEST(Tsk, AVolumeThatIsNotWhatItWasTakenForIsRefused) {
     for (const char* type : {"ntfs", "ext", "hfsplus", "ufs", "exfat", "iso9660"}) {
         Listing list;
