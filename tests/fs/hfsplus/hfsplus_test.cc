@@ -190,7 +190,7 @@ TEST(HfsPlus, AVolumeOfMacOsIsListedAsTheSleuthKitDoes) {
         if (list->inodes.at(ino).stream.empty() && list->inodes.at(ino).fs_type == 'f' && path.find("HFS+ Private") == std::string::npos) ours.insert(path);
     std::istringstream lines(must("fls -rpF i", dir.path().string()));
     for (std::string line; std::getline(lines, line);) {  // "r/r 23-4352-0:\tpath"; the forks' type is 4353
-        if (line.find("HFS+ Private") != std::string::npos || line.find("\t$") != std::string::npos || line.find("-4353-") != std::string::npos) continue;
+        if (!line.starts_with("r/r") || line.find("HFS+ Private") != std::string::npos || line.find("\t$") != std::string::npos || line.find("-4353-") != std::string::npos) continue;
         theirs.insert(line.substr(line.find('\t') + 1));
     }
     EXPECT_EQ(ours, theirs);
