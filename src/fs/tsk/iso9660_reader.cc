@@ -1,6 +1,7 @@
 #include "fs/tsk/iso9660_reader.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "fs/tsk/iso9660_directory.h"
 #include "fs/listing/listing_report.h"
 #include "fs/listing/path_names.h"
+#include "fs/listing/unread_ranges.h"
 #include "volume/probe_window.h"
 
 namespace ntt {
@@ -19,16 +21,18 @@ using nlohmann::json;
 
 constexpr int kMaxDescriptors = 32;
 constexpr uint64_t kMaxDirectoryBytes = uint64_t{64} << 20;  // half a million records; more is damage
+constexpr uint64_t kMaxPathTableBytes = uint64_t{4} << 20;    // numbers of folders there have 16 bits
 constexpr int64_t kFirstStreamIno = int64_t{1} << 62;
 
 class Iso9660Reader final : public FsReader {
 public:
-    Iso9660Reader(const ByteSource& source, const Volume& volume)
+    Iso9660Reader(const ByteSource& source, const Volume& volume, UnreadRanges unread)
         : volume_(volume),
           window_(source, {volume.offset_bytes, source.size_bytes() - volume.offset_bytes}),
+          unread_(std::move(unread)),
           report_(volume.number) {}
 
-    Result<void> open();
+    Result<void> open(FindingSink& findings);
     Result<void> list(EntrySink& sink, const CancelToken& cancel) override;
     Result<size_t> read_content(const std::string&, const std::string&, uint64_t, ByteSpan) override {
         return make_error(ErrorCode::invalid_argument, "every content of this filesystem lies in extents");
@@ -44,9 +48,16 @@ private:
         uint32_t block = 0;
         uint64_t size = 0;
         std::string path;
+        std::optional<int64_t> ino = {};  // none: the root
     };
 
+    Result<void> list_pending(EntrySink& sink, const CancelToken& cancel);
     Result<void> list_folder(const Folder& folder, EntrySink& sink);
+    Result<void> list_unreached(EntrySink& sink, const CancelToken& cancel);
+    std::optional<uint64_t> folder_at(uint32_t block) const;
+    std::optional<UnreadRange> unread_at(uint64_t offset, uint64_t length) const {
+        return unread_.in({volume_.offset_bytes + offset, length});
+    }
     Result<void> visit(const Folder& folder, const std::vector<IsoRecord>& pieces, EntrySink& sink);
     InodeEntry describe(const std::vector<IsoRecord>& pieces) const;
     void enter(const IsoRecord& record, std::string path, EntrySink& sink);
@@ -56,20 +67,25 @@ private:
 
     Volume volume_;
     ProbeWindow window_;  // to the end of the image: what the descriptor declares can be short of what is there
+    UnreadRanges unread_;
     ListingReport report_;
     IsoContext context_;
     uint64_t block_size_ = kIsoSector;
     Folder root_;
+    ByteRange path_table_;   // of the volume
     InodeSet seen_folders_;  // by block
+    std::map<uint32_t, std::string> paths_;  // of listed folders by block, for the folders that only the path table names
+    bool names_missing_ = false;             // some folder could not be read whole
     std::vector<Folder> pending_;
 };
 
-Result<void> Iso9660Reader::open() {
+Result<void> Iso9660Reader::open(FindingSink& findings) {
     context_.names = volume_.view == "joliet"      ? IsoNames::joliet
                      : volume_.view == "rockridge" ? IsoNames::rock_ridge
                                                    : IsoNames::plain;
     context_.read_continuation = [this](uint32_t block, uint32_t offset, uint32_t length) {
-        return read_at(uint64_t{block} * block_size_ + offset, length);
+        const uint64_t at = uint64_t{block} * block_size_ + offset;
+        return unread_at(at, length) ? std::string() : read_at(at, length);
     };
     const uint8_t wanted = context_.names == IsoNames::joliet ? 2 : 1;
     for (uint64_t i = 0; i < kMaxDescriptors; ++i) {
@@ -79,6 +95,13 @@ Result<void> Iso9660Reader::open() {
         const uint64_t block_size = descriptor.le16(128);
         if (block_size == 512 || block_size == 1024 || block_size == 2048) block_size_ = block_size;
         root_ = {descriptor.le32(156 + 2) + descriptor.u8(156 + 1), descriptor.le32(156 + 10), ""};
+        path_table_ = {uint64_t{descriptor.le32(140)} * block_size_, std::min<uint64_t>(descriptor.le32(132), kMaxPathTableBytes)};
+        if (const auto lost = unread_at((16 + i) * kIsoSector, kIsoSector)) {
+            findings.add({"superblock_on_missing_sectors",
+                          "the volume descriptor was not read from the medium; what the image holds there is used as far as a folder that was read bears it out",
+                          json{{"cause", to_string(lost->cause)}, {"image_offset", lost->range.offset}}.dump(), volume_.number, {}});
+            if (!folder_at(root_.block)) return make_error(ErrorCode::unsupported, "neither the volume descriptor nor the root folder was read from the medium");
+        }
         break;
     }
     if (window_.failure()) return *window_.failure();
@@ -93,28 +116,43 @@ Result<void> Iso9660Reader::open() {
 Result<void> Iso9660Reader::list(EntrySink& sink, const CancelToken& cancel) {
     pending_ = {root_};
     seen_folders_.insert(root_.block);
+    TRY(list_pending(sink, cancel));
+    if (names_missing_) TRY(list_unreached(sink, cancel));
+    seen_folders_ = {};
+    paths_ = {};
+    return {};
+}
+
+Result<void> Iso9660Reader::list_pending(EntrySink& sink, const CancelToken& cancel) {
     while (!pending_.empty()) {
         TRY(cancel.check());
         const Folder folder = std::move(pending_.back());
         pending_.pop_back();
         const size_t before = pending_.size();
         TRY(list_folder(folder, sink));
+        paths_[folder.block] = folder.path;
         std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(before), pending_.end());
     }
-    seen_folders_ = {};
     return {};
 }
 
 Result<void> Iso9660Reader::list_folder(const Folder& folder, EntrySink& sink) {
     const auto unreadable = [&](uint64_t offset, const char* reason) {
+        names_missing_ = true;
         report_.add("directory_unreadable", "files may be missing here",
                     {{"path", folder.path}, {"image_offset", volume_.offset_bytes + offset}, {"reason", reason}}, std::nullopt,
                     sink);
     };
     const uint64_t start = uint64_t{folder.block} * block_size_;
+    if (unread_.any()) sink.add_directory({folder.path, folder.ino, {{volume_.offset_bytes + start, std::min(folder.size, kMaxDirectoryBytes)}}});
     if (folder.size > kMaxDirectoryBytes) unreadable(start, "the folder is larger than any is");
     std::vector<IsoRecord> records, file;
     for (uint64_t done = 0; done < std::min(folder.size, kMaxDirectoryBytes); done += kIsoSector) {
+        if (unread_at(start + done, kIsoSector)) {  // the sink has the place
+            names_missing_ = true;
+            file.clear();  // of a file in pieces some are lost: it is none
+            continue;
+        }
         const std::string sector = read_at(start + done, kIsoSector);
         if (window_.failure()) return *window_.failure();
         if (sector.empty()) {  // and so is all behind it
@@ -134,6 +172,56 @@ Result<void> Iso9660Reader::list_folder(const Folder& folder, EntrySink& sink) {
         }
     }
     if (!file.empty()) TRY(visit(folder, file, sink));
+    return {};
+}
+
+// The size of the folder at `block`, if its first record, ".", was read and says that it stands there (ECMA-119, 6.8.2.2).
+std::optional<uint64_t> Iso9660Reader::folder_at(uint32_t block) const {
+    const uint64_t at = uint64_t{block} * block_size_;
+    if (unread_at(at, kIsoSector)) return {};
+    const ProbeBytes self = window_.read(at, 34);
+    if (self.u8(0) < 34 || self.u8(32) != 1 || self.u8(33) != 0 || self.le32(2) != block || self.be32(6) != block) return {};
+    return self.le32(10);
+}
+
+// Folders that the path table names and the walk has not reached, because the record of one above them is lost.
+// Source: ECMA-119, 6.9 and 9.4 (parents come before their folders; the root is the first, and its own parent).
+Result<void> Iso9660Reader::list_unreached(EntrySink& sink, const CancelToken& cancel) {
+    const ProbeBytes table = window_.read(path_table_.offset, path_table_.length);
+    if (window_.failure()) return *window_.failure();
+    std::vector<uint32_t> blocks;
+    for (uint64_t at = 0; at + 8 <= table.size();) {
+        const uint8_t length = table.u8(at);
+        const uint32_t block = table.le32(at + 2) + table.u8(at + 1);
+        const size_t parent = table.le16(at + 6);
+        const std::string_view raw = table.text(at + 8, length);
+        const uint64_t here = path_table_.offset + at;
+        at += 8u + length + length % 2u;
+        if (length == 0 || parent == 0 || parent > std::max<size_t>(blocks.size(), 1) || unread_at(here, at - (here - path_table_.offset))) {
+            report_.count("path_table_damaged");
+            return {};  // numbers count from the start: behind a lost record none can be told
+        }
+        blocks.push_back(block);
+        const auto size = folder_at(block);
+        const auto above = paths_.find(blocks[parent - 1]);
+        if (blocks.size() == 1 || !size || above == paths_.end() || !seen_folders_.insert(block)) continue;
+
+        std::string name = context_.names == IsoNames::joliet ? utf16_text(raw, Utf16Order::big) : std::string(raw);
+        if (!is_path_part(name)) name = as_path_part(name);
+        Folder folder{block, *size, above->second.empty() ? name : above->second + '/' + name, static_cast<int64_t>(here)};
+        if (folder.path.size() > kMaxPathBytes) continue;
+        report_.add("directory_by_path_table", "the record that names this folder is lost; the path table has it, under its plain name",
+                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + here}}, folder.ino, sink);
+        InodeEntry inode;
+        inode.ino = *folder.ino;
+        inode.fs_ino = std::to_string(here);
+        inode.fs_type = 'd';
+        inode.size = folder.size;
+        TRY(sink.add_inode(std::move(inode)));
+        TRY(sink.add_name({folder.path, "", *folder.ino}));
+        pending_ = {std::move(folder)};
+        TRY(list_pending(sink, cancel));
+    }
     return {};
 }
 
@@ -159,7 +247,7 @@ Result<void> Iso9660Reader::visit(const Folder& folder, const std::vector<IsoRec
 }
 
 void Iso9660Reader::enter(const IsoRecord& record, std::string path, EntrySink& sink) {
-    Folder folder{record.block, record.size, std::move(path)};
+    Folder folder{record.block, record.size, std::move(path), static_cast<int64_t>(record.offset)};
     if (record.child) {
         folder.block = *record.child;
         folder.size = window_.read(uint64_t{*record.child} * block_size_, 34).le32(10);  // as its own "." says
@@ -232,11 +320,11 @@ InodeEntry Iso9660Reader::describe(const std::vector<IsoRecord>& pieces) const {
 
 }  // namespace
 
-Result<std::unique_ptr<FsReader>> open_iso9660(const ByteSource& source, const Volume& volume, FindingSink& /*nothing so far*/) {
+Result<std::unique_ptr<FsReader>> open_iso9660(const ByteSource& source, const Volume& volume, const ReaderOptions& options, FindingSink& findings) {
     if (volume.offset_bytes >= source.size_bytes())
         return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
-    auto reader = std::make_unique<Iso9660Reader>(source, volume);
-    TRY(reader->open());
+    auto reader = std::make_unique<Iso9660Reader>(source, volume, UnreadRanges(options.unread));
+    TRY(reader->open(findings));
     return std::unique_ptr<FsReader>(std::move(reader));
 }
 

@@ -569,7 +569,7 @@ std::string TskReader::detail() const {
 
 Result<std::unique_ptr<FsReader>> open_tsk(const ByteSource& source, const Volume& volume, const ReaderOptions& options,
                                            FindingSink& findings) {
-    if (volume.fs_type == "iso9660") return open_iso9660(source, volume, findings);
+    if (volume.fs_type == "iso9660") return open_iso9660(source, volume, options, findings);
     return TskReader::open(source, volume, options, findings);
 }
 
