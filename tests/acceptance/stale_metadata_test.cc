@@ -56,5 +56,29 @@ TEST(StaleInodes, of_NTFS_on_unread_sectors_are_not_believed) {
     EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'inode_unreadable' AND evidence LIKE '%NOT_SCRAPED%'"), "1\n");
 }
 
+TEST(StaleRecords, of_an_ISO_9660_folder_on_unread_sectors_are_not_believed_and_the_path_table_has_the_folders_below) {
+    NTT_NEED_TOOL("genisoimage");
+    NTT_NEED_TOOL("isoinfo");
+    const TempDir dir;
+    // Two discs with one layout: what the second holds in its root folder is the stale content of the first one's.
+    for (const unsigned generation : {1u, 2u}) {
+        must("rm -rf t; mkdir -p t/folder/inner", dir.path().string());
+        for (unsigned i = 0; i < 4; ++i) write_file(dir / fmt::format("t/f{}", i), chosen_bytes(generation * 10 + i, 4'000 + i * generation * 900));
+        write_file(dir / "t/folder/inner/deep", chosen_bytes(generation * 10 + 9, 3'000));
+        must(fmt::format("genisoimage -quiet -R -o {}.iso t", generation), dir.path().string());
+    }
+    const std::string listing = must("isoinfo -l -i 1.iso", dir.path().string());
+    const uint64_t root = std::stoull(listing.substr(listing.find('[') + 1)) * 2048;
+    patch_file(dir / "1.iso", root, read_file(dir / "2.iso").substr(root, 2048));
+    write_file(dir / "1.iso.map", rescue_map(std::filesystem::file_size(dir / "1.iso"), {{root, 2048}}, '-'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.json({"ingest", dir / "1.iso", "--name", "stale"}).exit, 3);
+    const auto files = ntt.files_by_volume("stale");
+    ASSERT_EQ(files.size(), 2u) << "one file in each of two views";
+    EXPECT_EQ(files.at({1, "FOLDER/inner/deep"})["blobid"], files.at({2, "FOLDER/INNER/DEEP"})["blobid"]);
+    EXPECT_EQ(read_file(ntt.blob_path(files.at({1, "FOLDER/inner/deep"})["blobid"])), chosen_bytes(19, 3'000));
+    EXPECT_EQ(ntt.sql("SELECT code, count(*) FROM finding GROUP BY 1 ORDER BY 1"), "directory_by_path_table|2\ndirectory_on_missing_sectors|2\n");
+}
+
 }  // namespace
 }  // namespace ntt::test

@@ -78,7 +78,7 @@ std::string with_file(const TempDir& dir, size_t size, size_t offset) {
     return image;
 }
 
-TEST(Volumes, V4_a_mirrors_member_and_a_logical_volume_in_one_piece_are_read_through) {
+TEST(FieldCase_V4, a_mirrors_member_and_a_logical_volume_in_one_piece_are_read_through) {
     NTT_NEED_TOOL("mke2fs");
     const TempDir dir;
     std::string mirror = with_file(dir, 8 << 20, 1 << 20), lvm = with_file(dir, 12 << 20, kLvm2DataAt);
@@ -97,7 +97,7 @@ TEST(Volumes, V4_a_mirrors_member_and_a_logical_volume_in_one_piece_are_read_thr
     }
 }
 
-TEST(Volumes, V5_a_wiped_disk_behind_a_raid_superblock_is_named_wiped) {
+TEST(FieldCase_V5, a_wiped_disk_behind_a_raid_superblock_is_named_wiped) {
     NTT_NEED_TOOL("sfdisk");
     const TempDir dir;
     must("truncate -s 8M i && printf 'label: dos\nstart=2048,size=8192,type=fd\n' | sfdisk -q i", dir.path().string());

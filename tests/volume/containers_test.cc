@@ -176,7 +176,7 @@ TEST(Lvm, MetadataThatFailsItsChecksumIsNotBelieved) {
     EXPECT_NE(detail_of(found.only())["needs"].get<std::string>().find("checksum"), std::string::npos);
 }
 
-TEST(Lvm, V15AnLvm1PhysicalVolumeIsNamedAndWhatIsInOnePieceIsRead) {
+TEST(FieldCase_V15, AnLvm1PhysicalVolumeIsNamedAndWhatIsInOnePieceIsRead) {
     NTT_NEED_TOOL("blkid");
     TempDir dir;
     std::string image = with_ext(dir, 24 << 20, (1 << 20) + (4 << 20));
