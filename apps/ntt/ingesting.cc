@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "fs/fat/fat_reader.h"
 #include "report/hints.h"
 #include "report/summary.h"
 
@@ -61,7 +62,10 @@ Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std:
                           "--engine image reads the image in user space, without root");
     const Settings& settings = session.settings();
     IngestOptions options;
-    options.reader = {settings.fat_codepage, settings.fat_timezone};
+    options.reader.fat_codepage = settings.fat_codepage;
+    options.reader.fat_timezone = settings.fat_timezone;
+    TRY(check_fat_options(options.reader));
+    TRY_ASSIGN(options.reader.program, session.reader_program());
     options.startup_error_limit = settings.startup_error_limit;
     options.copy.jobs = jobs > 0 ? static_cast<unsigned>(jobs) : session.jobs();
     options.copy.limit = limit;

@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include "programs.h"
+
 #include <mutex>
 #include <thread>
 
@@ -106,6 +108,20 @@ Result<std::unique_ptr<Store>> Session::open_store(IfAbsent if_absent) {
     StoreOptions options;
     options.fanout_levels = settings_.store_fanout_levels;
     return Store::open(io_->env, settings_.store_dir, options);
+}
+
+Result<std::shared_ptr<const ReaderProgram>> Session::reader_program() const {
+    if (settings_.reader_isolation == "none") return std::shared_ptr<const ReaderProgram>();
+    auto program = std::make_shared<ReaderProgram>();
+    if (settings_.reader_program.empty()) {
+        TRY_ASSIGN(program->path, find_program(*io_, "ntt-reader"));
+    } else {
+        program->path = settings_.reader_program;
+    }
+    program->limits.memory_bytes = static_cast<uint64_t>(settings_.reader_memory_mib) << 20;
+    program->limits.cpu_seconds = static_cast<uint64_t>(settings_.reader_cpu_seconds);
+    program->patience = std::chrono::seconds(settings_.reader_patience_seconds);
+    return std::shared_ptr<const ReaderProgram>(std::move(program));
 }
 
 void Session::say(std::string_view text) {

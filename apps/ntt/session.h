@@ -8,6 +8,7 @@
 
 #include "catalog/catalog.h"
 #include "cli.h"
+#include "image/reader_process.h"
 #include "report/output.h"
 #include "report/table.h"
 #include "settings.h"
@@ -36,6 +37,9 @@ public:
     // not_found, with nothing created, when there is none and `if_absent` is fail.
     Result<std::unique_ptr<Catalog>> open_catalog(IfAbsent if_absent = IfAbsent::fail);
     Result<std::unique_ptr<Store>> open_store(IfAbsent if_absent = IfAbsent::fail);
+
+    // How images are parsed, for ReaderOptions; null: in this process. not_found when there is no ntt-reader.
+    Result<std::shared_ptr<const ReaderProgram>> reader_program() const;
 
     // A line for people on stderr: "ntt: TEXT". Never on stdout, so that --json stays pure.
     void say(std::string_view text);

@@ -98,7 +98,7 @@ bool is_log_level(const std::string& text) {
 
 Result<Settings> load_settings(Env& env, const CommonOptions& options, const Variable& variable) {
     Settings out;
-    std::string home, catalog, store;
+    std::string home, catalog, store, reader_program;
     const std::array keys = {
         Key{"paths.home", &home},
         Key{"paths.catalog", &catalog},
@@ -110,6 +110,11 @@ Result<Settings> load_settings(Env& env, const CommonOptions& options, const Var
         Key{"startup_error_limit", nullptr, &out.startup_error_limit, 1, 1'000'000},
         Key{"store.fanout_levels", nullptr, &out.store_fanout_levels, 1, 2},
         Key{"jobs", nullptr, &out.jobs, 0, 1024},
+        Key{"reader.isolation", &out.reader_isolation},
+        Key{"reader.program", &reader_program},
+        Key{"reader.memory_mib", nullptr, &out.reader_memory_mib, 64, 1 << 20},
+        Key{"reader.cpu_seconds", nullptr, &out.reader_cpu_seconds, 1, 1'000'000},
+        Key{"reader.patience_seconds", nullptr, &out.reader_patience_seconds, 1, 86'400},
     };
 
     const auto config_dir = xdg_dir(variable, "XDG_CONFIG_HOME", ".config");
@@ -130,6 +135,10 @@ Result<Settings> load_settings(Env& env, const CommonOptions& options, const Var
     out.catalog_url = chosen(options.catalog, non_empty(variable("NTT_DB_URL")), catalog,
                              out.home.empty() ? "" : "sqlite:" + out.home + "/catalog.db");
     out.store_dir = chosen(options.store, non_empty(variable("NTT_STORE")), store, out.home);
+
+    if (out.reader_isolation != "process" && out.reader_isolation != "none")
+        return make_error(ErrorCode::invalid_argument, "no such reader.isolation: " + out.reader_isolation, "process or none");
+    out.reader_program = chosen(std::nullopt, non_empty(variable("NTT_READER")), reader_program, "");
 
     out.log_file = non_empty(options.log_file);
     out.log_level = chosen(options.log_level, non_empty(variable("NTT_LOG_LEVEL")), "", out.log_level);

@@ -32,6 +32,13 @@ struct Settings {
     int store_fanout_levels = 1;  // store.fanout_levels, of a store that is made now: 1 or 2
     int jobs = 0;                 // threads; 0: one for each core
 
+    // How images are parsed.
+    std::string reader_isolation = "process";  // reader.isolation: process, or none
+    std::string reader_program;                // $NTT_READER, reader.program; empty: looked for
+    int reader_memory_mib = 1024;              // reader.memory_mib, of each process
+    int reader_cpu_seconds = 3600;             // reader.cpu_seconds, of each process
+    int reader_patience_seconds = 60;          // reader.patience_seconds, without anything new
+
     std::optional<std::string> log_file;
     std::string log_level = "info";  // trace debug info warn error off
     bool json = false;

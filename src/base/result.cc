@@ -22,6 +22,8 @@ std::string_view to_string(ErrorCode code) {
         case ErrorCode::schema: return "schema";
         case ErrorCode::limit: return "limit";
         case ErrorCode::malformed: return "malformed";
+        case ErrorCode::parser_crash: return "parser_crash";
+        case ErrorCode::parser_timeout: return "parser_timeout";
     }
     NTT_CHECK(false, "unknown ErrorCode");
     return {};

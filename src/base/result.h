@@ -29,6 +29,8 @@ enum class ErrorCode : uint8_t {
     schema,             // the catalog's schema is newer than, or unknown to, this program
     limit,              // a named limit was hit
     malformed,          // a file that must be well-formed (map, configuration) is not
+    parser_crash,       // the process that parses a volume died or broke its protocol
+    parser_timeout,     // it made no progress for too long
 };
 
 std::string_view to_string(ErrorCode code);

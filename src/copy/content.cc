@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "fs/isolated/reader_client.h"
+
 namespace ntt {
 namespace {
 
@@ -25,7 +27,7 @@ Result<size_t> VolumeReaders::read(const WorkItem& item, uint64_t offset, ByteSp
         if (volume == volumes_.end())
             return make_error(ErrorCode::catalog_damaged, fmt::format("volume {} of the catalog is not in the image", item.volume));
         NoFindings ignored;
-        TRY_ASSIGN(slot->reader, open_reader(source_, *volume, options_, ignored));
+        TRY_ASSIGN(slot->reader, open_apart(source_, *volume, options_, ignored));
     }
     return slot->reader->read_content(item.fs_ino, item.stream, offset, out);
 }

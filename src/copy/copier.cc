@@ -317,10 +317,13 @@ private:
 
     static Finished nothing_to_read(const WorkItem& item) { return unreadable(item, *item.cause); }
 
-    // The structures that a reader needs do not give the content.
+    // The structures that a reader needs do not give the content, or its process did not survive them.
     static Finished structure_failed(const WorkItem& item, const Error& error) {
-        Finished out = unreadable(item, Cause::FS_CORRUPT);
-        out.outcome.missing = std::vector<MissingRow>{{0, item.size, std::nullopt, Cause::FS_CORRUPT}};
+        const Cause cause = error.code == ErrorCode::parser_timeout ? Cause::PARSER_TIMEOUT
+                            : error.code == ErrorCode::parser_crash || error.code == ErrorCode::limit ? Cause::PARSER_CRASH
+                                                                                                     : Cause::FS_CORRUPT;
+        Finished out = unreadable(item, cause);
+        out.outcome.missing = std::vector<MissingRow>{{0, item.size, std::nullopt, cause}};
         out.outcome.evidence = note_evidence(error.text());
         return out;
     }

@@ -88,12 +88,17 @@ struct UnreadRange {
     Cause cause = Cause::BAD_SECTOR;
 };
 
+struct ReaderProgram;  // image/reader_process.h
+
 // What is decided outside the filesystem.
 struct ReaderOptions {
     std::string fat_codepage = "cp850";
     std::string fat_timezone = "UTC";  // an IANA name
     // From the rescue map, sorted and disjoint: structures there are not to be trusted. Null: everything was read.
     std::shared_ptr<const std::vector<UnreadRange>> unread = nullptr;
+    std::shared_ptr<const std::string> fat_zone_file = nullptr;  // the zone's file, where none can be opened; null: by name
+    // The program that parses, each volume in a sandboxed process of its own; null: in this process.
+    std::shared_ptr<const ReaderProgram> program = nullptr;
 };
 
 class FsReader {
@@ -113,7 +118,7 @@ public:
     virtual std::string detail() const { return "{}"; }
 };
 
-// Opens the reader for a volume that detection called readable. The source must outlive it. `findings` gets what the
+// Opens the reader for a volume that detection called readable, in this process: options.program has no say. The source must outlive it. `findings` gets what the
 // superblock or boot sector shows. unsupported or io when it cannot be opened after all (the volume is then failed).
 Result<std::unique_ptr<FsReader>> open_reader(const ByteSource& source, const Volume& volume, const ReaderOptions& options,
                                               FindingSink& findings);

@@ -7,6 +7,7 @@
 
 #include "image/container_source.h"
 #include "image/image_format.h"
+#include "image/isolated_source.h"
 #include "image/raw_source.h"
 
 namespace ntt {
@@ -54,6 +55,35 @@ std::string same_file(const ImagePart& was, const struct stat& now) {
     return {};
 }
 
+Result<void> open_more(Env& env, const std::vector<std::string>& paths, std::vector<OpenPart>& parts) {
+    for (const std::string& path : paths) {
+        TRY_ASSIGN(OpenPart part, open_part(env, path));
+        parts.push_back(std::move(part));
+    }
+    return {};
+}
+
+// A container is decoded by a process of its own where there is a program for it.
+Result<std::unique_ptr<ByteSource>> open_container(Env& env, std::string_view format, std::vector<OpenPart> parts, const ReaderProgram* program) {
+    return program != nullptr ? isolated_source(env, *program, format, std::move(parts)) : open_image_parts(env, format, std::move(parts));
+}
+
+// A descriptor, and the files beside it that it names.
+Result<std::unique_ptr<ByteSource>> open_vmdk_files(Env& env, std::vector<OpenPart> parts, const ReaderProgram* program) {
+    const std::string& path = parts.front().part.path;
+    const size_t slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+    std::vector<std::string> names;
+    if (program != nullptr) {
+        TRY_ASSIGN(names, isolated_missing_files(*program, "vmdk", parts));
+    } else {
+        TRY_ASSIGN(names, vmdk_missing_files(env, parts));
+    }
+    for (std::string& name : names) name = folder + name;
+    TRY(open_more(env, names, parts));
+    return open_container(env, "vmdk", std::move(parts), program);
+}
+
 }  // namespace
 
 const Fd* ByteSource::plain_file(ByteRange /*range*/, uint64_t* /*file_offset*/) const { return nullptr; }
@@ -79,9 +109,9 @@ Result<void> ByteSource::check_unchanged(Env& env) const {
     return {};
 }
 
-Result<std::unique_ptr<ByteSource>> open_image(Env& env, const std::string& path) {
+Result<std::unique_ptr<ByteSource>> open_image(Env& env, const std::string& path, const ReaderProgram* program) {
     TRY_ASSIGN(OpenPart given, open_part(env, path));
-    TRY_ASSIGN(const std::vector<std::string> segments, split_segments(env, path));
+    TRY_ASSIGN(std::vector<std::string> segments, split_segments(env, path));
 
     // What the first segment is, the whole is.
     std::vector<OpenPart> parts;
@@ -92,23 +122,35 @@ Result<std::unique_ptr<ByteSource>> open_image(Env& env, const std::string& path
         parts.push_back(std::move(first));
     }
     TRY_ASSIGN(const ImageFormat format, format_of(env, parts.front()));
+    const std::string first_path = parts.front().part.path;
     switch (format.kind) {
-        case ImageFormat::Kind::ewf: return open_ewf(env, parts.front().part.path);
-        case ImageFormat::Kind::vmdk: return open_vmdk(env, parts.front().part.path);
-        case ImageFormat::Kind::vhd: return open_vhd(env, parts.front().part.path);
+        case ImageFormat::Kind::ewf:
+            parts.clear();
+            segments = ewf_segments(first_path);
+            TRY(open_more(env, segments, parts));
+            return open_container(env, "ewf", std::move(parts), program);
+        case ImageFormat::Kind::vmdk: return open_vmdk_files(env, std::move(parts), program);
+        case ImageFormat::Kind::vhd: return open_container(env, "vhd", std::move(parts), program);
         case ImageFormat::Kind::foreign:
             return make_error(ErrorCode::unsupported,
-                              fmt::format("{} is {}, not a disk image that is read here",
-                                          to_terminal_text(parts.front().part.path), format.foreign.name),
+                              fmt::format("{} is {}, not a disk image that is read here", to_terminal_text(first_path), format.foreign.name),
                               std::string(format.foreign.hint));
         case ImageFormat::Kind::archive:
         case ImageFormat::Kind::raw: break;
     }
-    for (size_t i = 1; i < segments.size(); ++i) {
-        TRY_ASSIGN(OpenPart next, open_part(env, segments[i]));
-        parts.push_back(std::move(next));
-    }
+    segments.erase(segments.begin());
+    TRY(open_more(env, segments, parts));
     return raw_source(env, std::move(parts), format.kind == ImageFormat::Kind::archive ? RawKind::archive : RawKind::sectors);
+}
+
+Result<std::unique_ptr<ByteSource>> open_image_parts(Env& env, std::string_view format, std::vector<OpenPart> parts) {
+    if (parts.empty()) return make_error(ErrorCode::invalid_argument, "an image without a file");
+    if (format == "raw" || format == "split_raw") return raw_source(env, std::move(parts), RawKind::sectors);
+    if (format == "archive") return raw_source(env, std::move(parts), RawKind::archive);
+    if (format == "ewf") return open_ewf(env, std::move(parts));
+    if (format == "vmdk") return open_vmdk(env, std::move(parts));
+    if (format == "vhd") return open_vhd(env, std::move(parts));
+    return make_error(ErrorCode::unsupported, fmt::format("no image format {}", to_terminal_text(format)));
 }
 
 std::unique_ptr<ByteSource> memory_image(std::string bytes) { return std::make_unique<MemorySource>(std::move(bytes)); }

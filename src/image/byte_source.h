@@ -44,6 +44,9 @@ public:
     // nullptr where the bytes are encoded or spread over parts.
     virtual const Fd* plain_file(ByteRange range, uint64_t* file_offset) const;
 
+    // The open files of parts(), in order, for a process that is to read them itself; empty where there are none.
+    virtual std::vector<int> files() const { return {}; }
+
     // Byte ranges of the decoded image that the container itself says are damaged (EWF chunk checksums, parts that are
     // cut off), sorted and merged. Known so far: only what was read was checked. Ask again after reading.
     virtual std::vector<ByteRange> damaged_ranges() const { return {}; }
@@ -61,9 +64,11 @@ protected:
 // empty file; malformed for a container that is too damaged to open; unsupported for formats that are known and not
 // read, with what it is ("a qcow2 disk image") in the message and what would help in the hint. An archive or a compressed
 // file opens as it stands, with the format "archive": what it is has to be recorded. A file of no known format is raw:
-// whether it holds a filesystem is for src/volume to say. `env` must outlive the source. Every byte of raw images
-// comes through `env`; containers are read by their libraries, by name.
-Result<std::unique_ptr<ByteSource>> open_image(Env& env, const std::string& path);
+// whether it holds a filesystem is for src/volume to say. `env` must outlive the source. Every byte comes through `env`;
+// with a `program` containers are decoded by processes of it, sandboxed, and the errors of image/reader_process.h are
+// possible; without one in this process.
+struct ReaderProgram;
+Result<std::unique_ptr<ByteSource>> open_image(Env& env, const std::string& path, const ReaderProgram* program = nullptr);
 
 // An image in memory, for tests and fuzzing.
 std::unique_ptr<ByteSource> memory_image(std::string bytes);

@@ -1,13 +1,17 @@
 #include "image/container_source.h"
 
+// Debian's headers of libewf and libvhdi show the calls that take handles only to whoever says that there is a libbfio.
+#define HAVE_LIBBFIO 1
 #include <libbfio.h>
 #include <libewf.h>
 #include <libvhdi.h>
 #include <libvmdk.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <type_traits>
 
 #include <fmt/format.h>
@@ -76,7 +80,7 @@ public:
 
     const Library& library() const { return *library_; }
     // Keeps something that the handle uses alive for as long as the handle.
-    void keep(std::shared_ptr<void> used) { kept_ = std::move(used); }
+    void keep(std::shared_ptr<void> used) { kept_.push_back(std::move(used)); }
 
     // Makes one call of the library: `function(handle, arguments…, &error)`. Returns what the call returns where that is
     // not negative. Fails with malformed and the library's words: whether the container is to blame or this computer could
@@ -98,7 +102,7 @@ private:
         return make_error(ErrorCode::malformed, words.empty() ? "no reason given" : to_terminal_text(words));
     }
 
-    std::shared_ptr<void> kept_;
+    std::vector<std::shared_ptr<void>> kept_;
     const Library* library_;
     Handle* handle_ = nullptr;
 };
@@ -117,28 +121,117 @@ void add_range(std::vector<ByteRange>& ranges, ByteRange range) {
     ranges.insert(first, {begin, end - begin});
 }
 
-// Reads every part once, from end to end. The libraries take a read error of this computer for damage in the container,
-// and libewf does not even fail; before evidence is called damaged, this tells the two apart.
-Result<void> blame_container(Env& env, const std::vector<ImagePart>& parts) {
-    std::vector<uint8_t> buffer(uint64_t{1} << 20);
-    for (const ImagePart& part : parts) {
-        TRY_ASSIGN(OpenPart open, open_part(env, part.path));
-        std::vector<OpenPart> one;
-        one.push_back(std::move(open));
-        const std::unique_ptr<ByteSource> raw = raw_source(env, std::move(one), RawKind::sectors);
-        for (uint64_t offset = 0; offset < raw->size_bytes(); offset += buffer.size())
-            TRY(raw->read(offset, ByteSpan(buffer).first(std::min<uint64_t>(buffer.size(), raw->size_bytes() - offset))));
+// --- the parts, as the libraries read them ---
+
+// The open files of a container. Remembers the first read that this computer could not do: what a library says of it does
+// not tell it from damage in the container, and libewf does not even fail.
+struct PartFiles {
+    Env& env;
+    std::vector<OpenPart> parts;
+    std::optional<Error> failure;
+};
+
+// One part at a position: what a handle of libbfio stands for. Calls come from the thread that uses the container.
+struct PartReader {
+    std::shared_ptr<PartFiles> files;
+    size_t index = 0;
+    uint64_t position = 0;
+
+    uint64_t size() const { return files->parts[index].part.size_bytes; }
+
+    // Bytes read; -1 when the host could not.
+    ssize_t read(ByteSpan out) {
+        const uint64_t left = position < size() ? size() - position : 0;
+        const ByteSpan here = out.first(static_cast<size_t>(std::min<uint64_t>(out.size(), left)));
+        auto done = files->env.read_at(files->parts[index].fd, here, position);
+        if (done.ok() && *done < here.size())
+            done = make_error(ErrorCode::source_changed, "it became shorter while it was read");
+        if (!done.ok()) {
+            Error error = std::move(done).take_error();
+            error.message = to_terminal_text(files->parts[index].part.path) + ": " + error.message;
+            if (!files->failure) files->failure = std::move(error);
+            return -1;
+        }
+        position += *done;
+        return static_cast<ssize_t>(*done);
     }
-    return {};
+
+    off64_t seek(off64_t offset, int whence) {
+        const auto base = static_cast<off64_t>(whence == SEEK_CUR ? position : whence == SEEK_END ? size() : 0);
+        off64_t target = 0;
+        if (__builtin_add_overflow(base, offset, &target) || target < 0) return -1;
+        position = static_cast<uint64_t>(target);
+        return target;
+    }
+};
+
+PartReader& reader_of(intptr_t* handle) { return *reinterpret_cast<PartReader*>(handle); }
+
+// The callbacks of libbfio_handle_initialize. Opening and closing mean nothing: the files are open.
+int free_reader(intptr_t** handle, LibraryError**) {
+    if (*handle != nullptr) delete &reader_of(*handle);
+    *handle = nullptr;
+    return 1;
+}
+int clone_reader(intptr_t** out, intptr_t* handle, LibraryError**) {
+    *out = reinterpret_cast<intptr_t*>(new PartReader(reader_of(handle)));
+    return 1;
+}
+int open_reader_again(intptr_t* handle, int, LibraryError**) {
+    reader_of(handle).position = 0;
+    return 1;
+}
+int close_reader(intptr_t*, LibraryError**) { return 0; }
+ssize_t read_reader(intptr_t* handle, uint8_t* buffer, size_t size, LibraryError**) { return reader_of(handle).read({buffer, size}); }
+ssize_t write_reader(intptr_t*, const uint8_t*, size_t, LibraryError**) { return -1; }
+off64_t seek_reader(intptr_t* handle, off64_t offset, int whence, LibraryError**) { return reader_of(handle).seek(offset, whence); }
+int reader_exists(intptr_t*, LibraryError**) { return 1; }
+int reader_is_open(intptr_t*, LibraryError**) { return 1; }
+int reader_size(intptr_t* handle, size64_t* size, LibraryError**) {
+    *size = reader_of(handle).size();
+    return 1;
 }
 
-// An error of opening a container, with the file's name; the host's own error where it cannot read the parts.
-Error cannot_open(Env& env, const std::vector<ImagePart>& parts, std::string_view title, const Error& why) {
-    auto readable = blame_container(env, parts);
-    if (!readable.ok()) return std::move(readable).take_error();
+constexpr const char* kNoMemory = "no memory for a file handle";
+
+// A handle on one part, for whoever frees it.
+libbfio_handle_t* make_handle(const std::shared_ptr<PartFiles>& files, size_t index) {
+    constexpr uint8_t kManagedAndCloned = 0x01 | 0x02;  // freed with the handle, cloned by our function
+    libbfio_handle_t* handle = nullptr;
+    auto reader = std::make_unique<PartReader>(PartReader{files, index, 0});
+    NTT_CHECK(libbfio_handle_initialize(&handle, reinterpret_cast<intptr_t*>(reader.get()), free_reader, clone_reader, open_reader_again,
+                                        close_reader, read_reader, write_reader, seek_reader, reader_exists, reader_is_open, reader_size,
+                                        kManagedAndCloned, nullptr) == 1,
+              kNoMemory);
+    reader.release();
+    return handle;
+}
+
+// A handle that is ours to free, after the container that uses it.
+std::shared_ptr<libbfio_handle_t> own_handle(const std::shared_ptr<PartFiles>& files, size_t index) {
+    return {make_handle(files, index), [](libbfio_handle_t* old) { libbfio_handle_free(&old, nullptr); }};
+}
+
+// Handles on the parts [first, last).
+using PartPool = std::shared_ptr<libbfio_pool_t>;
+
+PartPool make_pool(const std::shared_ptr<PartFiles>& files, size_t first, size_t last) {
+    libbfio_pool_t* raw = nullptr;
+    NTT_CHECK(libbfio_pool_initialize(&raw, 0, LIBBFIO_POOL_UNLIMITED_NUMBER_OF_OPEN_HANDLES, nullptr) == 1, kNoMemory);
+    PartPool pool(raw, [](libbfio_pool_t* old) { libbfio_pool_free(&old, nullptr); });
+    for (size_t index = first; index < last; ++index) {
+        int entry = 0;
+        NTT_CHECK(libbfio_pool_append_handle(raw, &entry, make_handle(files, index), LIBBFIO_OPEN_READ, nullptr) == 1, kNoMemory);
+    }
+    return pool;
+}
+
+// An error of opening a container, with the file's name; the host's own error where it could not read the parts.
+Error cannot_open(const PartFiles& files, std::string_view title, const Error& why) {
+    if (files.failure) return *files.failure;
     return make_error(
         ErrorCode::malformed,
-        fmt::format("{} is a damaged or incomplete {} file: {}", to_terminal_text(parts.front().path), title, why.message),
+        fmt::format("{} is a damaged or incomplete {} file: {}", to_terminal_text(files.parts.front().part.path), title, why.message),
         "verify it with the program that made it, or copy it again");
 }
 
@@ -152,22 +245,27 @@ constexpr uint64_t kMaxEwfLostBytes = uint64_t{256} << 20;
 
 class ContainerSource final : public ByteSource {
 public:
-    static Result<std::unique_ptr<ByteSource>> make(Env& env, Container container, std::vector<ImagePart> parts) {
+    static Result<std::unique_ptr<ByteSource>> make(Container container, std::shared_ptr<PartFiles> files) {
         const std::string_view title = container.library().title;
-        const std::string name = to_terminal_text(parts.front().path);
+        const std::string name = to_terminal_text(files->parts.front().part.path);
         size64_t size = 0;
         TRY(container.call(container.library().get_media_size, &size));
-        if (size == 0) return cannot_open(env, parts, title, make_error(ErrorCode::malformed, "it holds no sectors"));
+        if (size == 0) return cannot_open(*files, title, make_error(ErrorCode::malformed, "it holds no sectors"));
         if (size > kMaxVirtualDiskBytes)
             return make_error(ErrorCode::limit, fmt::format("{}: the {} file claims to hold {} bytes; the limit is {}", name,
                                                             title, size, kMaxVirtualDiskBytes));
-        return std::unique_ptr<ByteSource>(new ContainerSource(env, std::move(container), std::move(parts), size));
+        return std::unique_ptr<ByteSource>(new ContainerSource(std::move(container), std::move(files), size));
     }
 
     uint64_t size_bytes() const override { return size_; }
     uint32_t sector_size() const override { return sector_size_; }
     std::string_view format() const override { return container_.library().format; }
     const std::vector<ImagePart>& parts() const override { return parts_; }
+    std::vector<int> files() const override {
+        std::vector<int> out;
+        for (const OpenPart& open : files_->parts) out.push_back(open.fd.raw());
+        return out;
+    }
 
     Result<void> read(uint64_t offset, ByteSpan out) const override {
         TRY(check_range(offset, out.size()));
@@ -197,8 +295,9 @@ public:
     }
 
 private:
-    ContainerSource(Env& env, Container container, std::vector<ImagePart> parts, uint64_t size)
-        : env_(env), container_(std::move(container)), parts_(std::move(parts)), size_(size) {
+    ContainerSource(Container container, std::shared_ptr<PartFiles> files, uint64_t size)
+        : files_(std::move(files)), container_(std::move(container)), size_(size) {
+        for (const OpenPart& open : files_->parts) parts_.push_back(open.part);
         uint32_t sector_size = 0;
         const bool known =
             container_.library().format == kEwf.format && container_.call(libewf_handle_get_bytes_per_sector, &sector_size).ok();
@@ -218,26 +317,21 @@ private:
 
     bool is_ewf() const { return container_.library().format == kEwf.format; }
 
-    // Before what did not decode is called damage: the parts are what they were, and this computer can read them. The
-    // second is asked once, since it reads everything.
+    // Before what did not decode is called damage: could this computer read the parts?
     Result<void> suspect_host() const {
-        TRY(check_unchanged(env_));
-        if (!host_can_read_) TRY(blame_container(env_, parts_));
-        host_can_read_ = true;
+        if (auto failure = std::exchange(files_->failure, std::nullopt)) return *std::move(failure);
         return {};
     }
 
     // Decodes; what does not decode becomes zeros and is lost_.
     Result<void> read_anew(uint64_t offset, ByteSpan out) const {
-        if (decode(offset, out).ok()) {
-            if (!has_checksum_errors()) return {};
-            TRY(suspect_host());
-            return note_lost_chunks(offset, out);
-        }
+        const bool decoded = decode(offset, out).ok();
         TRY(suspect_host());
+        if (decoded) return has_checksum_errors() ? note_lost_chunks(offset, out) : Result<void>();
         while (!out.empty()) {
             const ByteSpan piece = out.first(std::min<uint64_t>(out.size(), kSalvageBytes - offset % kSalvageBytes));
             if (!decode(offset, piece).ok()) {
+                TRY(suspect_host());
                 std::fill(piece.begin(), piece.end(), uint8_t{0});
                 add_range(lost_, {offset, piece.size()});
             }
@@ -286,40 +380,14 @@ private:
         }
     }
 
-    Env& env_;
-    mutable std::mutex mutex_;  // guards container_ and what is mutable
+    mutable std::mutex mutex_;  // guards container_, files_->failure and what is mutable
+    std::shared_ptr<PartFiles> files_;
     Container container_;
     std::vector<ImagePart> parts_;
     uint64_t size_ = 0;
     uint32_t sector_size_ = 512;
     mutable std::vector<ByteRange> lost_;
-    mutable bool host_can_read_ = false;
 };
-
-Result<std::vector<ImagePart>> describe_parts(Env& env, const std::vector<std::string>& paths) {
-    std::vector<ImagePart> parts;
-    for (const std::string& path : paths) {
-        TRY_ASSIGN(OpenPart open, open_part(env, path));
-        parts.push_back(std::move(open.part));
-    }
-    return parts;
-}
-
-// The segment files in order; only `path` where its name does not follow the scheme.
-std::vector<std::string> ewf_segments(const std::string& path) {
-    char** names = nullptr;
-    int count = 0;
-    if (libewf_glob(path.c_str(), path.size(), LIBEWF_FORMAT_UNKNOWN, &names, &count, nullptr) != 1) return {path};
-    std::vector<std::string> segments(names, names + count);
-    libewf_glob_free(names, count, nullptr);
-    if (std::find(segments.begin(), segments.end(), path) == segments.end()) return {path};
-    return segments;
-}
-
-std::string folder_of(const std::string& path) {
-    const size_t slash = path.rfind('/');
-    return slash == std::string::npos ? "" : path.substr(0, slash + 1);
-}
 
 // The name of an extent's file, as the descriptor has it.
 Result<std::string> extent_name(const Container& container, int index) {
@@ -339,74 +407,48 @@ Result<std::string> extent_name(const Container& container, int index) {
 
 constexpr int kMaxVmdkExtents = 4096;  // at 2 GB each: 8 TB
 
-// The files that hold a VMDK's sectors, in the descriptor's order. A descriptor is text that anybody can write: it may
-// name files beside it, not /dev/sda or another user's disk.
+// The names of the files that hold a VMDK's sectors, in the descriptor's order; none if they are in the file itself. A
+// descriptor is text that anybody can write: it may name files beside it, not /dev/sda or another user's disk.
 Result<std::vector<std::string>> vmdk_extents(const Container& container, const std::string& path) {
     int count = 0, type = 0;
     TRY(container.call(libvmdk_handle_get_disk_type, &type));
     // The descriptor lies inside its only extent, and still has the name that the file had when it was made.
-    if (type == LIBVMDK_DISK_TYPE_MONOLITHIC_SPARSE || type == LIBVMDK_DISK_TYPE_STREAM_OPTIMIZED) return std::vector{path};
+    if (type == LIBVMDK_DISK_TYPE_MONOLITHIC_SPARSE || type == LIBVMDK_DISK_TYPE_STREAM_OPTIMIZED) return std::vector<std::string>();
 
     TRY(container.call(libvmdk_handle_get_number_of_extents, &count));
     if (count > kMaxVmdkExtents)
         return make_error(ErrorCode::limit,
                           fmt::format("{} has {} extents; the limit is {}", to_terminal_text(path), count, kMaxVmdkExtents));
-    std::vector<std::string> files;
+    std::vector<std::string> names;
     for (int i = 0; i < count; ++i) {
         TRY_ASSIGN(const std::string name, extent_name(container, i));
-        if (name.empty() || name.find_first_of("/\\") != std::string::npos || name == "." || name == "..")
+        if (!is_extent_name(name))
             return make_error(ErrorCode::unsupported,
                               fmt::format("extent {} of {} is '{}', which is no file in its folder", i + 1,
                                           to_terminal_text(path), to_terminal_text(name)),
                               "put all extents beside the descriptor and let it name them without a path");
-        files.push_back(folder_of(path) + name);
+        names.push_back(name);
     }
-    return files;
+    return names;
 }
 
-std::vector<char*> c_strings(const std::vector<std::string>& texts) {
-    std::vector<char*> out;
-    for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
-    return out;
+std::shared_ptr<PartFiles> hold(Env& env, std::vector<OpenPart> parts) {
+    return std::make_shared<PartFiles>(PartFiles{env, std::move(parts), std::nullopt});
 }
 
-// The extents' files for libvmdk; closes them when it goes, which must be after the container.
-using ExtentPool = std::shared_ptr<libbfio_pool_t>;
+// A VMDK's descriptor, open; and what it says of itself.
+struct OpenedVmdk {
+    Container container;
+    std::vector<std::string> extents;
+};
 
-ExtentPool make_pool(const std::vector<std::string>& files) {
-    constexpr const char* kNoMemory = "no memory for a file handle";
-    libbfio_pool_t* raw = nullptr;
-    NTT_CHECK(libbfio_pool_initialize(&raw, 0, LIBBFIO_POOL_UNLIMITED_NUMBER_OF_OPEN_HANDLES, nullptr) == 1, kNoMemory);
-    ExtentPool pool(raw, [](libbfio_pool_t* old) { libbfio_pool_free(&old, nullptr); });
-    for (const std::string& file : files) {
-        libbfio_handle_t* handle = nullptr;
-        int entry = 0;
-        NTT_CHECK(libbfio_file_initialize(&handle, nullptr) == 1, kNoMemory);
-        NTT_CHECK(libbfio_file_set_name(handle, file.c_str(), file.size(), nullptr) == 1, kNoMemory);
-        NTT_CHECK(libbfio_pool_append_handle(raw, &entry, handle, LIBBFIO_OPEN_READ, nullptr) == 1, kNoMemory);
-    }
-    return pool;
-}
-
-}  // namespace
-
-Result<std::unique_ptr<ByteSource>> open_ewf(Env& env, const std::string& path) {
-    const std::vector<std::string> segments = ewf_segments(path);
-    TRY_ASSIGN(std::vector<ImagePart> parts, describe_parts(env, segments));
-
-    Container container(kEwf);
-    if (const auto opened = container.call(libewf_handle_open, c_strings(segments).data(), static_cast<int>(segments.size()),
-                                           int{LIBEWF_ACCESS_FLAG_READ});
-        !opened.ok())
-        return cannot_open(env, parts, container.library().title, opened.error());
-    return ContainerSource::make(env, std::move(container), std::move(parts));
-}
-
-Result<std::unique_ptr<ByteSource>> open_vmdk(Env& env, const std::string& path) {
-    TRY_ASSIGN(std::vector<ImagePart> parts, describe_parts(env, {path}));
+Result<OpenedVmdk> open_descriptor(const std::shared_ptr<PartFiles>& files) {
+    const std::string& path = files->parts.front().part.path;
     Container container(kVmdk);
-    if (const auto opened = container.call(libvmdk_handle_open, path.c_str(), int{LIBVMDK_ACCESS_FLAG_READ}); !opened.ok())
-        return cannot_open(env, parts, container.library().title, opened.error());
+    auto handle = own_handle(files, 0);
+    if (const auto opened = container.call(libvmdk_handle_open_file_io_handle, handle.get(), int{LIBVMDK_ACCESS_FLAG_READ}); !opened.ok())
+        return cannot_open(*files, container.library().title, opened.error());
+    container.keep(std::move(handle));
 
     constexpr uint32_t kNoParent = 0xFFFFFFFF;
     uint32_t parent = kNoParent;
@@ -415,32 +457,72 @@ Result<std::unique_ptr<ByteSource>> open_vmdk(Env& env, const std::string& path)
         return make_error(ErrorCode::unsupported,
                           to_terminal_text(path) + " is a VMDK snapshot: only the difference to another disk",
                           "merge it with its parent: qemu-img convert -O raw FILE disk.img");
-
-    TRY_ASSIGN(const std::vector<std::string> extents, vmdk_extents(container, path));
-    std::vector<std::string> files = extents;
-    if (extents.empty() || extents.front() != path) files.insert(files.begin(), path);
-    TRY_ASSIGN(parts, describe_parts(env, files));
-
-    ExtentPool pool = make_pool(extents);
-    if (const auto opened = container.call(libvmdk_handle_open_extent_data_files_file_io_pool, pool.get()); !opened.ok())
-        return cannot_open(env, parts, container.library().title, opened.error());
-    container.keep(std::move(pool));
-    return ContainerSource::make(env, std::move(container), std::move(parts));
+    TRY_ASSIGN(std::vector<std::string> extents, vmdk_extents(container, path));
+    return OpenedVmdk{std::move(container), std::move(extents)};
 }
 
-Result<std::unique_ptr<ByteSource>> open_vhd(Env& env, const std::string& path) {
-    TRY_ASSIGN(std::vector<ImagePart> parts, describe_parts(env, {path}));
+}  // namespace
+
+bool is_extent_name(std::string_view name) {
+    return !name.empty() && name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos && name != "." && name != "..";
+}
+
+std::vector<std::string> ewf_segments(const std::string& path) {
+    char** names = nullptr;
+    int count = 0;
+    if (libewf_glob(path.c_str(), path.size(), LIBEWF_FORMAT_UNKNOWN, &names, &count, nullptr) != 1) return {path};
+    std::vector<std::string> segments(names, names + count);
+    libewf_glob_free(names, count, nullptr);
+    if (std::find(segments.begin(), segments.end(), path) == segments.end()) return {path};
+    return segments;
+}
+
+Result<std::vector<std::string>> vmdk_missing_files(Env& env, std::vector<OpenPart>& parts) {
+    const auto files = hold(env, std::move(parts));
+    Result<OpenedVmdk> opened = open_descriptor(files);
+    parts = std::move(files->parts);
+    if (!opened.ok()) return std::move(opened).take_error();
+    if (parts.size() == opened->extents.size() + 1) return std::vector<std::string>();
+    return std::move(opened->extents);
+}
+
+Result<std::unique_ptr<ByteSource>> open_ewf(Env& env, std::vector<OpenPart> parts) {
+    const auto files = hold(env, std::move(parts));
+    Container container(kEwf);
+    PartPool pool = make_pool(files, 0, files->parts.size());
+    if (const auto opened = container.call(libewf_handle_open_file_io_pool, pool.get(), int{LIBEWF_ACCESS_FLAG_READ}); !opened.ok())
+        return cannot_open(*files, container.library().title, opened.error());
+    container.keep(std::move(pool));
+    return ContainerSource::make(std::move(container), files);
+}
+
+Result<std::unique_ptr<ByteSource>> open_vmdk(Env& env, std::vector<OpenPart> parts) {
+    const auto files = hold(env, std::move(parts));
+    TRY_ASSIGN(OpenedVmdk vmdk, open_descriptor(files));
+    if (files->parts.size() != vmdk.extents.size() + 1)
+        return make_error(ErrorCode::invalid_argument, "not the files that the descriptor names");
+    PartPool pool = make_pool(files, vmdk.extents.empty() ? 0 : 1, files->parts.size());
+    if (const auto opened = vmdk.container.call(libvmdk_handle_open_extent_data_files_file_io_pool, pool.get()); !opened.ok())
+        return cannot_open(*files, vmdk.container.library().title, opened.error());
+    vmdk.container.keep(std::move(pool));
+    return ContainerSource::make(std::move(vmdk.container), files);
+}
+
+Result<std::unique_ptr<ByteSource>> open_vhd(Env& env, std::vector<OpenPart> parts) {
+    const auto files = hold(env, std::move(parts));
     Container container(kVhd);
-    if (const auto opened = container.call(libvhdi_file_open, path.c_str(), int{LIBVHDI_ACCESS_FLAG_READ}); !opened.ok())
-        return cannot_open(env, parts, container.library().title, opened.error());
+    auto handle = own_handle(files, 0);
+    if (const auto opened = container.call(libvhdi_file_open_file_io_handle, handle.get(), int{LIBVHDI_ACCESS_FLAG_READ}); !opened.ok())
+        return cannot_open(*files, container.library().title, opened.error());
+    container.keep(std::move(handle));
 
     uint32_t type = 0;
     TRY(container.call(libvhdi_file_get_disk_type, &type));
     if (type == LIBVHDI_DISK_TYPE_DIFFERENTIAL)
         return make_error(ErrorCode::unsupported,
-                          to_terminal_text(path) + " is a differencing VHD: only the difference to another disk",
+                          to_terminal_text(files->parts.front().part.path) + " is a differencing VHD: only the difference to another disk",
                           "merge it with its parent: qemu-img convert -O raw FILE disk.img");
-    return ContainerSource::make(env, std::move(container), std::move(parts));
+    return ContainerSource::make(std::move(container), files);
 }
 
 }  // namespace ntt

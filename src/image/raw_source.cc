@@ -68,6 +68,12 @@ public:
         return &fds_[index];
     }
 
+    std::vector<int> files() const override {
+        std::vector<int> out;
+        for (const Fd& fd : fds_) out.push_back(fd.raw());
+        return out;
+    }
+
 private:
     size_t part_at(uint64_t offset) const {
         return static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), offset) - begins_.begin()) - 1;

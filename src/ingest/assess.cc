@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "image/isolated_archive.h"
+
 namespace ntt {
 namespace {
 
@@ -151,7 +153,7 @@ Result<Assessment> assess_volumes(const AssessmentContext& context, std::vector<
 
 Result<AssessedArchive> assess_archive(const AssessmentContext& context) {
     AssessedArchive out;
-    TRY_ASSIGN(out.assessment.archive, look_into_archive(context.source, ArchiveLimits{}, context.clock, context.cancel));
+    TRY_ASSIGN(out.assessment.archive, look_into_archive_apart(context.source, context.program, context.clock, context.cancel));
     const ArchiveContents& inside = *out.assessment.archive;
     out.volume.number = 1;
     out.volume.size_bytes = context.source.size_bytes();

@@ -14,6 +14,7 @@
 #include "image/archive.h"
 #include "image/byte_source.h"
 #include "image/fill.h"
+#include "image/reader_process.h"
 #include "volume/volume.h"
 
 namespace ntt {
@@ -31,6 +32,7 @@ struct AssessmentContext {
     const Clock& clock;
     const CancelToken& cancel;
     FindingSink& findings;
+    const ReaderProgram* program;  // that looks into archives; null: here
 };
 
 // Looks at what detection found, and writes what it sees into the volumes' details (fill, fill_byte or fill_pattern, fill_share;

@@ -15,6 +15,7 @@
 #include "base/kill_point.h"
 #include "copy/records.h"
 #include "diagnose/cross_link.h"
+#include "fs/isolated/reader_client.h"
 
 namespace ntt {
 namespace {
@@ -113,7 +114,8 @@ bool is_structural(const MissingRow& range) { return !range.image_offset.has_val
 // Findings that say: names or files are lost here.
 bool hides_files(std::string_view code) {
     return code == "directory_unreadable" || code == "directory_on_missing_sectors" || code == "inode_unreadable" ||
-           code == "path_too_long" || code == "entries_behind_end" || code == "directory_loop" || code == "directory_checksum_failed";
+           code == "path_too_long" || code == "entries_behind_end" || code == "directory_loop" || code == "directory_checksum_failed" ||
+           code == "parser_crash" || code == "parser_timeout" || code == "budget_exceeded";
 }
 
 // The path a finding speaks of; empty if it names none.
@@ -126,11 +128,6 @@ std::string path_in(const Finding& finding) {
 bool is_of_root(const Finding& finding) {
     const json evidence = json::parse(finding.evidence, nullptr, false);
     return evidence.is_object() && evidence.contains("path") && (evidence["path"] == "/" || evidence["path"] == "");
-}
-
-// This computer's trouble is never blamed on the medium.
-bool is_of_the_host(const Error& error) {
-    return error.sys_errno != 0 || error.code == ErrorCode::source_changed || error.code == ErrorCode::cancelled;
 }
 
 bool is_fat_chain(Cause cause) {
@@ -154,6 +151,7 @@ public:
     Result<void> insert(Finding finding) {
         finding.volume = volume_.number;
         if (hides_files(finding.code)) ++counts_.unreadable_directories;
+        if (finding.code == "budget_exceeded") over_budget_ = true;
         if (finding.code == "duplicate_entry") {
             ++counts_.doubled_entries;
             if (counts_.doubled_names.size() < EnumerationCounts::kMaxDoubledNames) counts_.doubled_names.push_back(path_in(finding));
@@ -178,6 +176,17 @@ public:
         }
         for (const CrossLink& link : find_cross_links(std::move(claims_))) TRY(apply(link));
         return {};
+    }
+
+    // A listing that ended before its end: why, in the words of the volume's outcome. What arrived stays.
+    Result<Outcome> note_early_end(const Error& error) {
+        const Outcome outcome = outcome_of_parser(error).value_or(Outcome::partial);
+        if (error.code == ErrorCode::limit && over_budget_) return outcome;  // the finding is there
+        Finding finding;
+        finding.code = code_of_failure(outcome, "directory_unreadable");
+        finding.message = "the listing ended early, files may be missing here: " + error.text();
+        TRY(insert(std::move(finding)));
+        return outcome;
     }
 
     const EnumerationCounts& counts() const { return counts_; }
@@ -343,6 +352,7 @@ private:
     std::set<int64_t> too_long_;
     std::set<uint64_t> lost_lengths_;  // of chains that belong to nobody, in clusters
     uint64_t cluster_bytes_ = 0;
+    bool over_budget_ = false;
     EnumerationCounts counts_;
 };
 
@@ -384,6 +394,25 @@ void EnumerationCounts::add(EnumerationCounts other) {
     if (!root_lost) root_lost = std::move(other.root_lost);
 }
 
+bool is_of_the_host(const Error& error) {
+    return error.sys_errno != 0 || error.code == ErrorCode::source_changed || error.code == ErrorCode::cancelled;
+}
+
+std::string code_of_failure(Outcome outcome, std::string_view otherwise) {
+    if (outcome == Outcome::budget) return "budget_exceeded";
+    const bool of_the_parser = outcome == Outcome::parser_crash || outcome == Outcome::parser_timeout;
+    return std::string(of_the_parser ? to_string(outcome) : otherwise);
+}
+
+std::optional<Outcome> outcome_of_parser(const Error& error) {
+    switch (error.code) {
+        case ErrorCode::parser_crash: return Outcome::parser_crash;
+        case ErrorCode::parser_timeout: return Outcome::parser_timeout;
+        case ErrorCode::limit: return Outcome::budget;
+        default: return std::nullopt;
+    }
+}
+
 Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const ByteSource& source, const Volume& volume,
                                           const DamageMap& damage, const ReaderOptions& options, const ExcludePatterns& exclude,
                                           const CancelToken& cancel) {
@@ -393,17 +422,18 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
     BatchQueue queue;
     ReaderOptions with_damage = options;
     with_damage.unread = damage.unread();
-    Result<std::unique_ptr<FsReader>> opened = open_reader(source, volume, with_damage, queue);
+    Result<std::unique_ptr<FsReader>> opened = open_apart(source, volume, with_damage, queue);
     if (!opened.ok() && is_of_the_host(opened.error())) return std::move(opened).take_error();
     if (!opened.ok()) {
+        out.volume.outcome = outcome_of_parser(opened.error()).value_or(Outcome::failed);
         Finding finding;
-        finding.code = "filesystem_unreadable";
+        finding.code = code_of_failure(out.volume.outcome, "filesystem_unreadable");
         finding.message = fmt::format("the {} filesystem cannot be opened: {}", volume.view, opened.error().text());
         TRY(inserter.insert(std::move(finding)));
-        out.volume.outcome = Outcome::failed;
         return out;
     }
     FsReader& reader = **opened;
+    std::optional<Outcome> early_end;
     {
         ListingThread listing(queue, reader, cancel);
         while (std::optional<Batch> batch = queue.take()) {
@@ -414,15 +444,12 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
         TRY(cancel.check());
         if (Result<void> ended = queue.listing(); !ended.ok()) {
             if (is_of_the_host(ended.error())) return std::move(ended).take_error();
-            Finding finding;
-            finding.code = "directory_unreadable";
-            finding.message = "the listing ended early, files may be missing here: " + ended.error().text();
-            TRY(inserter.insert(std::move(finding)));
+            TRY_ASSIGN(early_end, inserter.note_early_end(ended.error()));
         }
     }
     TRY(inserter.judge_sharing());
     out.counts = inserter.counts();
-    out.volume.outcome = outcome_of_listing(volume, source.size_bytes(), out.counts);
+    out.volume.outcome = early_end && *early_end != Outcome::partial ? *early_end : outcome_of_listing(volume, source.size_bytes(), out.counts);
     json detail = json::parse(volume.detail, nullptr, false);
     if (!detail.is_object()) detail = json::object();
     const json seen = json::parse(reader.detail(), nullptr, false);

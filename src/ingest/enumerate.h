@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/cancel.h"
@@ -15,6 +16,14 @@
 #include "volume/volume.h"
 
 namespace ntt {
+
+// This computer's trouble is never blamed on the medium.
+bool is_of_the_host(const Error& error);
+
+// The outcome that a parser's failure means: parser_crash, parser_timeout, budget; nullopt for an error of another kind.
+std::optional<Outcome> outcome_of_parser(const Error& error);
+// The finding's code for a reader that failed: its outcome's own, where there is one.
+std::string code_of_failure(Outcome outcome, std::string_view otherwise);
 
 struct EnumerationCounts {
     uint64_t inodes = 0, names = 0;

@@ -15,12 +15,12 @@ constexpr size_t kDigestChunk = size_t{1} << 20;  // read and hashed while it is
 
 }  // namespace
 
-Result<OpenedImage> open_medium_image(Env& env, const std::string& path, const std::optional<std::string>& map_path) {
+Result<OpenedImage> open_medium_image(Env& env, const std::string& path, const std::optional<std::string>& map_path, const ReaderProgram* program) {
     OpenedImage out;
     std::error_code not_there;
     out.path = std::filesystem::weakly_canonical(path, not_there).string();
     if (not_there) out.path = path;
-    TRY_ASSIGN(out.source, open_image(env, path));
+    TRY_ASSIGN(out.source, open_image(env, path, program));
     const ImagePart& first = out.source->parts().front();
     out.lock_name = fmt::format("image-{}-{}", first.device, first.inode);
 

@@ -25,8 +25,9 @@ struct OpenedImage {
     std::string lock_name;
 };
 
-// Opens the image and its map. `map_path`: the operator's choice; nullopt looks beside the image.
-Result<OpenedImage> open_medium_image(Env& env, const std::string& path, const std::optional<std::string>& map_path);
+// Opens the image and its map. `map_path`: the operator's choice; nullopt looks beside the image. `program` decodes containers.
+Result<OpenedImage> open_medium_image(Env& env, const std::string& path, const std::optional<std::string>& map_path,
+                                      const ReaderProgram* program = nullptr);
 
 // The medium hash that needs no reading: `given`, or the file's stem if that is 32 to 64 lowercase hexadecimal digits.
 struct NamedHash {

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/kill_point.h"
 #include "diagnose/verdict.h"
+#include "fs/isolated/reader_client.h"
 #include "ingest/assess.h"
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
@@ -91,6 +92,7 @@ private:
     Result<void> refuse_if_changed(const BlobId& digest);
     Result<std::optional<MediumRow>> medium_at_this_path();
     Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
+    Result<Detection> detect_volumes_apart(FindingSink& findings);
 
     const IngestContext& context_;
     const IngestOptions& options_;
@@ -108,7 +110,7 @@ private:
 };
 
 Result<void> Run::open() {
-    TRY_ASSIGN(image_, open_medium_image(context_.env, report_.source, options_.map_path));
+    TRY_ASSIGN(image_, open_medium_image(context_.env, report_.source, options_.map_path, options_.reader.program.get()));
     if (image_.map) image_.map->fit_to(image_.source->size_bytes(), map_findings_);
     TRY_ASSIGN(image_lock_, context_.catalog.lock(image_.lock_name));
     return {};
@@ -123,7 +125,9 @@ Result<void> Run::identify() {
     TRY_ASSIGN(const std::optional<MediumRow> at_path, medium_at_this_path());
     TRY_ASSIGN(const bool size_is_known, context_.catalog.has_image_of_size(image_.source->size_bytes()));
     const bool surely_new = !medium_ && !at_path && !size_is_known;
-    if (surely_new && image_.source->size_bytes() > kOverlapBytes) {
+    // What a container cannot decode is known once all of it was read, and verdicts need to know it.
+    const bool shows_damage_when_read = image_.source->format() != "raw" && image_.source->format() != "split_raw";
+    if (surely_new && !shows_damage_when_read && image_.source->size_bytes() > kOverlapBytes) {
         digest_running_ = std::async(std::launch::async, [this] { return digest_of(*image_.source, digest_unwanted_); });
         return {};
     }
@@ -188,15 +192,29 @@ Result<void> Run::refuse_if_changed(const BlobId& now) {
 
 // Fills volumes_ with what is there to be listed.
 Result<Assessment> Run::detect(const DamageMap& damage, FindingSink& findings) {
-    const AssessmentContext assessing{*image_.source, damage, context_.clock, context_.cancel, findings};
+    const AssessmentContext assessing{*image_.source, damage, context_.clock, context_.cancel, findings, options_.reader.program.get()};
     if (image_.source->format() == "archive") {
         TRY_ASSIGN(AssessedArchive archive, assess_archive(assessing));
         volumes_.push_back(std::move(archive.volume));
         return std::move(archive.assessment);
     }
-    TRY_ASSIGN(Detection detection, detect_volumes(*image_.source, findings));
+    TRY_ASSIGN(Detection detection, detect_volumes_apart(findings));
     volumes_ = std::move(detection.volumes);
     return assess_volumes(assessing, volumes_);
+}
+
+// Partition tables and filesystems. A parser that does not survive them costs the image its volumes, and no more.
+Result<Detection> Run::detect_volumes_apart(FindingSink& findings) {
+    Result<Detection> found = detect_apart(*image_.source, options_.reader, findings, context_.cancel);
+    if (found.ok()) return found;
+    if (is_of_the_host(found.error())) return found;
+    const Outcome outcome = outcome_of_parser(found.error()).value_or(Outcome::failed);
+    Volume whole;
+    whole.number = 1;
+    whole.size_bytes = image_.source->size_bytes();
+    whole.outcome = outcome;
+    findings.add({code_of_failure(outcome, "volumes_unreadable"), "volumes could not be looked for: " + found.error().text(), "{}", 1, std::nullopt});
+    return Detection{"none", {whole}};
 }
 
 Result<void> Run::enumerate() {

@@ -36,8 +36,9 @@ Ran Ntt::run(const std::vector<std::string>& args) {
     cli::Io io{out_file, err_file, false, false, [this](const std::string& name) -> std::optional<std::string> {
                    if (name == "NTT_HOME") return home();
                    const auto found = variables.find(name);
-                   if (found == variables.end()) return std::nullopt;
-                   return found->second;
+                   if (found != variables.end()) return found->second;
+                   if (name == "NTT_READER") return reader_program();
+                   return std::nullopt;
                },
                cancel, env_, Clock::system()};
     ran.exit = cli::run(args, io);

@@ -26,7 +26,8 @@ Ran Shell::run(const std::vector<std::string>& args) {
                .variable =
                    [this](const std::string& name) {
                        const auto found = variables.find(name);
-                       return found == variables.end() ? std::nullopt : std::optional(found->second);
+                       if (found != variables.end()) return std::optional(found->second);
+                       return name == "NTT_READER" ? std::optional(reader_program()) : std::nullopt;
                    },
                .cancel = cancel,
                .env = Env::host(),

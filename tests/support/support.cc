@@ -82,6 +82,7 @@ std::string chosen_bytes(uint32_t seed, size_t size) {
 }
 
 fs::path source_dir() { return NTT_SOURCE_DIR; }
+std::string reader_program() { return NTT_READER_PROGRAM; }
 
 std::optional<fs::path> corpus_dir() {
     if (const char* named = std::getenv("NTT_TEST_CORPUS"); named != nullptr && *named != '\0') return fs::path(named);

@@ -55,6 +55,9 @@ std::filesystem::path source_dir();
 // $NTT_TEST_CORPUS, else ../shared/corpus beside the project; nullopt if there is none.
 std::optional<std::filesystem::path> corpus_dir();
 
+// The ntt-reader of this build, for NTT_READER.
+std::string reader_program();
+
 // Collects findings.
 struct FindingList : FindingSink {
     std::vector<Finding> findings;

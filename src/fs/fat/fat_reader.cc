@@ -683,15 +683,28 @@ std::string FatReader::detail() const {
         .dump();
 }
 
+Result<const CodePage*> code_page_of(const ReaderOptions& options) {
+    const CodePage* code_page = CodePage::find(options.fat_codepage);
+    if (code_page != nullptr) return code_page;
+    return make_error(ErrorCode::invalid_argument, "unknown code page \"" + options.fat_codepage + "\"", "known are " + CodePage::known_names());
+}
+
+Result<TimeZone> time_zone_of(const ReaderOptions& options) {
+    return options.fat_zone_file ? TimeZone::parse(options.fat_timezone, options.fat_zone_file.get()) : TimeZone::load(options.fat_timezone);
+}
+
 }  // namespace
+
+Result<void> check_fat_options(const ReaderOptions& options) {
+    TRY(code_page_of(options));
+    TRY(time_zone_of(options));
+    return {};
+}
 
 Result<std::unique_ptr<FsReader>> open_fat(const ByteSource& source, const Volume& volume, const ReaderOptions& options,
                                            FindingSink& findings) {
-    const CodePage* code_page = CodePage::find(options.fat_codepage);
-    if (code_page == nullptr)
-        return make_error(ErrorCode::invalid_argument, "unknown code page \"" + options.fat_codepage + "\"",
-                          "known are " + CodePage::known_names());
-    TRY_ASSIGN(TimeZone zone, TimeZone::load(options.fat_timezone));
+    TRY_ASSIGN(const CodePage* code_page, code_page_of(options));
+    TRY_ASSIGN(TimeZone zone, time_zone_of(options));
 
     std::vector<uint8_t> sector(kBootSectorBytes);
     const auto sector_end = checked_add(volume.offset_bytes, sector.size());

@@ -36,6 +36,9 @@ namespace ntt {
 Result<std::unique_ptr<FsReader>> open_fat(const ByteSource& source, const Volume& volume, const ReaderOptions& options,
                                            FindingSink& findings);
 
+// invalid_argument for a code page or time zone that is not known: better said before the first image than of each.
+Result<void> check_fat_options(const ReaderOptions& options);
+
 inline constexpr uint64_t kMaxFindingsPerCode = 1000;       // of one volume: a directory of garbage has many
 inline constexpr uint64_t kMaxEntriesPerDirectory = 65536;  // FAT specification: 2 MiB
 inline constexpr int kMaxDirectoryDepth = 256;              // DOS allows 66 characters of path, Windows 260

@@ -55,15 +55,27 @@ Result<std::string> read_zone_file(const std::string& name) {
 
 }  // namespace
 
+Result<std::shared_ptr<const std::string>> TimeZone::read_file(const std::string& name) {
+    if (name == "UTC" || fixed_offset(name)) return std::shared_ptr<const std::string>();
+    TRY_ASSIGN(std::string bytes, read_zone_file(name));
+    return std::make_shared<const std::string>(std::move(bytes));
+}
+
 Result<TimeZone> TimeZone::load(const std::string& name) {
+    TRY_ASSIGN(const auto file, read_file(name));
+    return parse(name, file.get());
+}
+
+Result<TimeZone> TimeZone::parse(const std::string& name, const std::string* file) {
     TimeZone zone;
     if (name == "UTC") return zone;
     if (const auto offset = fixed_offset(name)) {
         zone.first_offset_s_ = *offset;
         return zone;
     }
-    TRY_ASSIGN(const std::string bytes, read_zone_file(name));
     const Error malformed = make_error(ErrorCode::malformed, "the zoneinfo file of \"" + name + "\" is not a TZif file");
+    if (file == nullptr) return malformed;
+    const std::string& bytes = *file;
 
     // The 64-bit block stands behind the 32-bit one; a version 1 file has only that one and is not made any more.
     TzifHeader header;

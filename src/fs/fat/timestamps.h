@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,10 @@ public:
     // Source: RFC 8536. The footer for times behind the last transition (2037 on today's systems) is not read: the last
     // offset holds on.
     static Result<TimeZone> load(const std::string& name);
+    // The same where no file can be opened: `file` is what read_file gave, null for a zone that needs none.
+    static Result<TimeZone> parse(const std::string& name, const std::string* file);
+    // The zoneinfo file of `name`; null for a zone that needs none.
+    static Result<std::shared_ptr<const std::string>> read_file(const std::string& name);
 
     // Seconds since 1970 UTC for seconds since 1970 as a wall clock shows them. An hour that the clock shows twice is
     // taken as the first of both; one that it skips is counted on from before the skip.

@@ -1,0 +1,134 @@
+#include "os/sandbox.h"
+
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+// AddressSanitizer and ThreadSanitizer reserve terabytes of addresses.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NTT_HUGE_ADDRESS_SPACE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define NTT_HUGE_ADDRESS_SPACE 1
+#endif
+#endif
+
+namespace ntt {
+namespace {
+
+// What reading, computing and ending need.
+constexpr std::array kAllowed = {
+    SCMP_SYS(read),          SCMP_SYS(pread64),      SCMP_SYS(write),        SCMP_SYS(writev),     SCMP_SYS(sendto),
+    SCMP_SYS(recvfrom),      SCMP_SYS(poll),         SCMP_SYS(ppoll),        SCMP_SYS(close),      SCMP_SYS(fstat),
+    SCMP_SYS(lseek),         SCMP_SYS(brk),          SCMP_SYS(munmap),       SCMP_SYS(mremap),     SCMP_SYS(madvise),
+    SCMP_SYS(futex),         SCMP_SYS(sched_yield),  SCMP_SYS(nanosleep),    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),         SCMP_SYS(getrandom),  SCMP_SYS(getpid),
+    SCMP_SYS(gettid),        SCMP_SYS(getppid),      SCMP_SYS(tgkill),       SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(setitimer),  SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit),          SCMP_SYS(exit_group),   SCMP_SYS(getrusage),    SCMP_SYS(sysinfo),
+};
+
+// Libraries try these on the way, and take a no for an answer.
+constexpr std::array kRefused = {
+    SCMP_SYS(open),     SCMP_SYS(openat),     SCMP_SYS(stat),  SCMP_SYS(lstat), SCMP_SYS(statx),
+    SCMP_SYS(access),   SCMP_SYS(faccessat),  SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
+    SCMP_SYS(getcwd),   SCMP_SYS(ioctl),      SCMP_SYS(fcntl), SCMP_SYS(prlimit64), SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(uname),    SCMP_SYS(getuid),     SCMP_SYS(geteuid),
+};
+
+bool allow(scmp_filter_ctx filter) {
+    for (const int call : kAllowed)
+        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) != 0) return false;
+    for (const int call : kRefused)
+        if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), call, 0) != 0) return false;
+    // Memory, but none that can be executed.
+    for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
+        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) != 0) return false;
+        if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC)) != 0) return false;
+    }
+    // fstat(3) of newer C libraries; of open files only.
+    constexpr unsigned kEmptyPath = 0x1000;
+    if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_EQ, kEmptyPath)) != 0) return false;
+    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_NE, kEmptyPath)) == 0;
+}
+
+Result<void> load_seccomp() {
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    if (filter == nullptr) return make_error(ErrorCode::unsupported, "no memory for a seccomp filter");
+    const bool complete = allow(filter);
+    const int loaded = complete ? seccomp_load(filter) : -EINVAL;
+    seccomp_release(filter);
+    if (loaded == 0) return {};
+    Error error = errno_error(-loaded, "restrict system calls with seccomp");
+    error.code = ErrorCode::unsupported;
+    return error;
+}
+
+// A ruleset that handles every right the kernel knows and grants none. Source: Linux Documentation/userspace-api/landlock.rst.
+bool enter_landlock() {
+    const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version < 1) return false;
+    struct {
+        uint64_t filesystem, network;
+    } rights{};
+    constexpr uint64_t kVersion1 = (uint64_t{1} << 13) - 1;
+    rights.filesystem = kVersion1;
+    if (version >= 2) rights.filesystem |= uint64_t{1} << 13;  // moving between folders
+    if (version >= 3) rights.filesystem |= uint64_t{1} << 14;  // truncate
+    if (version >= 5) rights.filesystem |= uint64_t{1} << 15;  // ioctl on devices
+    if (version >= 4) rights.network = 3;                      // bind and connect, TCP
+    const size_t size = version >= 4 ? sizeof rights : sizeof rights.filesystem;
+    const long ruleset = ::syscall(SYS_landlock_create_ruleset, &rights, size, 0);
+    if (ruleset < 0) return false;
+    const bool entered = ::syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+    ::close(static_cast<int>(ruleset));
+    return entered;
+}
+
+bool limit(__rlimit_resource_t what, uint64_t value) {
+    const rlimit both{value, value};
+    return ::setrlimit(what, &both) == 0;
+}
+
+pid_t parent_at_start = 0;
+
+void leave_if_orphaned(int) {
+    if (::getppid() != parent_at_start) ::_exit(0);
+}
+
+}  // namespace
+
+Result<Sandbox> enter_sandbox(const SandboxLimits& limits) {
+    // poll(2) fails with a limit of no files; new ones would get numbers above it.
+    bool limited = limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0) && limit(RLIMIT_CPU, limits.cpu_seconds) && limit(RLIMIT_NOFILE, 1);
+#ifndef NTT_HUGE_ADDRESS_SPACE
+    limited = limited && limit(RLIMIT_AS, limits.memory_bytes);
+#endif
+    if (!limited) return errno_error(errno, "limit this process");
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno_error(errno, "give up new privileges");
+    Sandbox out;
+    out.landlock = enter_landlock();
+    TRY(load_seccomp());
+    return out;
+}
+
+void die_with_parent() {
+    parent_at_start = ::getppid();
+    struct sigaction action {};
+    action.sa_handler = leave_if_orphaned;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGALRM, &action, nullptr);
+    const itimerval every_second{{1, 0}, {1, 0}};
+    ::setitimer(ITIMER_REAL, &every_second, nullptr);
+}
+
+}  // namespace ntt
