@@ -115,7 +115,8 @@ bool is_structural(const MissingRow& range) { return !range.image_offset.has_val
 bool hides_files(std::string_view code) {
     return code == "directory_unreadable" || code == "directory_on_missing_sectors" || code == "inode_unreadable" ||
            code == "path_too_long" || code == "entries_behind_end" || code == "directory_loop" || code == "directory_checksum_failed" ||
-           code == "parser_crash" || code == "parser_timeout" || code == "budget_exceeded";
+           code == "parser_crash" || code == "parser_timeout" || code == "budget_exceeded" ||
+           code == "udf_table_older" || code == "udf_table_rebuilt" || code == "udf_table_lost";
 }
 
 // The path a finding speaks of; empty if it names none.

@@ -210,7 +210,33 @@ Result<void> UdfSpace::load_virtual_table(Partition& partition, FindingSink& fin
         }
         searched += count;
     }
-    return make_error(ErrorCode::unsupported, "the table of virtual blocks was not found: the disc was not closed, or its end is missing");
+    return rebuild_virtual_table(partition, findings);
+}
+
+// Without its table, because the disc was not closed or the end of it is missing: each descriptor in virtual space says the virtual number of
+// its block, and on write-once media what stands further back is newer.
+Result<void> UdfSpace::rebuild_virtual_table(Partition& partition, FindingSink& findings) {
+    const uint64_t start = partitions_[partition.base].start;
+    const uint64_t end = std::min(window_.visible_bytes(), kMaxTableSearchBytes) / block_bytes_;
+    partition.table.clear();
+    for (uint64_t block = start; block < end; ++block) {
+        const ProbeBytes bytes = read_at(block * block_bytes_, block_bytes_);
+        if (window_.failure()) return *window_.failure();
+        const uint32_t number = bytes.le32(12);
+        if (number >= end) continue;
+        const auto file = read_udf_file(bytes, {number, partition.base});
+        const bool of_the_medium = number == block - start && file && (file->type == 0 || file->type == kUdfVirtualTable);
+        if (of_the_medium || (!file && !is_sound_udf(bytes, 0, UdfTagId::file_set, 416))) continue;
+        if (partition.table.size() <= number) partition.table.resize(uint64_t{number} + 1, kNotMapped);
+        partition.table[number] = static_cast<uint32_t>(block - start);
+    }
+    if (partition.table.empty())
+        return make_error(ErrorCode::unsupported, "neither the table of virtual blocks was found, nor a descriptor to make it anew from");
+    partition.blocks = partition.table.size();
+    findings.add({"udf_table_rebuilt",
+                  "the table of virtual blocks is lost; it was made anew from the descriptors that are there: what was written last is missing",
+                  json{{"entries", partition.table.size()}}.dump(), volume_.number, std::nullopt});
+    return {};
 }
 
 bool UdfSpace::take_virtual_table(Partition& partition, uint64_t block) {

@@ -28,7 +28,8 @@ public:
     UdfSpace(const ByteSource& source, const Volume& volume, const UnreadRanges& unread);
 
     // Finds the descriptors and the table of virtual blocks. Findings: udf_table_older (a newer table of virtual blocks may
-    // have been lost, what it replaced is listed), udf_table_lost (of sparing or metadata). Fails with unsupported, which
+    // have been lost, what it replaced is listed), udf_table_rebuilt (there is none; what descriptors say of themselves is taken),
+    // udf_table_lost (of sparing or metadata). Fails with unsupported, which
     // says what was not found; with those of ByteSource::read.
     Result<void> open(FindingSink& findings);
 
@@ -71,6 +72,7 @@ private:
     void read_sequence(uint64_t location, uint64_t bytes, int depth);
     Result<void> make_maps(FindingSink& findings);
     Result<void> load_virtual_table(Partition& partition, FindingSink& findings);
+    Result<void> rebuild_virtual_table(Partition& partition, FindingSink& findings);
     bool take_virtual_table(Partition& partition, uint64_t block);
     void load_sparing_table(Partition& partition, const ProbeBytes& map, uint64_t at, FindingSink& findings);
     void load_metadata(Partition& partition, const ProbeBytes& map, uint64_t at, FindingSink& findings);

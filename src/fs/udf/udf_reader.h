@@ -15,7 +15,8 @@ namespace ntt {
 // (3 * 2^61 + the place of the name), because the name may be another file's. Where folders are damaged the next sound name
 // is looked for.
 // Findings: directory_unreadable ("files may be missing here"), directory_loop, inode_unreadable, name_damaged, name_invalid,
-// path_too_long, udf_file_set_lost (the root folder was found by searching), udf_table_older, udf_table_lost.
+// path_too_long, udf_file_set_lost (the root folder was found by searching), udf_table_older, udf_table_rebuilt,
+// udf_table_lost (space.h).
 // Errors: unsupported when the descriptors are not there; those of ByteSource::read. detail(): revision, block_size,
 // deleted_entries.
 Result<std::unique_ptr<FsReader>> open_udf(const ByteSource& source, const Volume& volume, const ReaderOptions& options,

@@ -220,6 +220,16 @@ TEST(UdfDamage, V3_ATableOfVirtualBlocksThatIsNotAtTheEndIsFoundAndSaidToBeOlder
     EXPECT_EQ(unread->findings.count("udf_table_older"), 1u);
 }
 
+TEST(UdfDamage, V3_ADiscThatLacksItsEndAndWithItTheTableOfVirtualBlocksIsReadAllTheSame) {
+    for (const bool extended : {false, true}) {
+        const Sample sample = make_sample(UdfParts::virtual_blocks, extended);
+        const auto list = list_udf(sample.image.substr(0, sample.image.size() - kUdfBlock));
+        ASSERT_TRUE(list);
+        EXPECT_EQ(list->findings.count("udf_table_rebuilt"), 1u);
+        for (const auto& [path, content] : sample.contents) EXPECT_EQ(list->content(path), content) << path;
+    }
+}
+
 TEST(UdfDamage, FoldersAndTablesThatGoInCirclesEnd) {
     UdfImage udf(UdfParts::plain, false);
     const uint32_t root = udf.reserve_icb(), inner = udf.reserve_icb();
