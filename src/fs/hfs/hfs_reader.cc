@@ -329,9 +329,9 @@ void HfsReader::name_lost_folders(EntrySink& sink) {
         folder.folder = true;
         folder.id = id;
         folder.parent = kRoot;
-        folder.name = "lost-folder-" + std::to_string(id);
+        folder.name = "$lost/ino-" + std::to_string(id);
         folder.names = static_cast<uint32_t>(children_[id].size());
-        report_.add("folder_lost", "a folder's own record is lost; what is in it stands under a name of ours", {{"path", folder.name}, {"id", id}},
+        report_.add("folder_lost", "a folder's own record is lost; what is in it is listed below $lost", {{"path", folder.name}, {"id", id}},
                     std::nullopt, sink);
         folders_[id] = entries_.size();
         entries_.push_back(std::move(folder));

@@ -17,7 +17,7 @@ namespace ntt {
 // HFS has no checksums. What its structures say twice is compared, and content that does not agree is FS_CORRUPT: a fork's
 // length in blocks against its extents, its blocks against the volume's bitmap and against the blocks of the two trees;
 // blocks that two forks claim are CROSS_LINK in both. A folder that holds fewer names than it says is directory_unreadable. Files whose
-// folder is lost stand in "lost-folder-<ID>".
+// folder is lost are listed in "$lost/ino-<ID>".
 // Findings: directory_unreadable ("files may be missing here"), folder_lost, inode_unreadable, path_too_long, hfs_alternate_header (the
 // volume's first header is lost). Errors: unsupported when there is no header or no catalogue; those of ByteSource::read.
 // detail(): block_size, clean (whether the volume was unmounted).

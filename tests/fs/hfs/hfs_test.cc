@@ -275,7 +275,7 @@ TEST_F(Hfs, AFolderWhoseRecordIsLostLeavesItsFiles) {
     EXPECT_EQ(list->findings.count("folder_lost"), 1u);
     EXPECT_TRUE(list->findings.has("directory_unreadable"));  // "folder" holds one name less than it says
     size_t found = 0;
-    for (const auto& [path, ino] : list->names) found += path.find("lost-folder-") == 0 && path.find("/empty") != path.npos ? 1u : 0u;
+    for (const auto& [path, ino] : list->names) found += path.find("$lost/ino-") == 0 && path.find("/empty") != path.npos ? 1u : 0u;
     EXPECT_EQ(found, 1u);
 }
 
