@@ -28,7 +28,7 @@ Result<std::unique_ptr<ReaderProcess>> ReaderProcess::start(const ReaderProgram&
         TRY_ASSIGN(shared, SharedMemory::make(kSharedBytes));
         handed.push_back(shared.fd().raw());
     }
-    TRY_ASSIGN(ChildProcess child, ChildProcess::start(program.path, program.arguments));
+    TRY_ASSIGN(ChildProcess child, ChildProcess::start(program.path));
     std::unique_ptr<ReaderProcess> out(new ReaderProcess(program, std::move(child)));
     out->memory_ = std::move(shared);
     if (const Received sent = out->child_.channel().send_files(handed, program.patience); sent != Received::message)

@@ -19,9 +19,8 @@ namespace ntt {
 
 // How images are parsed: by which program, and what it may use.
 struct ReaderProgram {
-    std::string path;                           // of ntt-reader
-    std::vector<std::string> arguments;         // for tests
-    SandboxLimits limits;                       // of each process
+    std::string path;                            // of ntt-reader
+    SandboxLimits limits;                        // of each process
     std::chrono::milliseconds patience{60'000};  // without a new entry or a new byte of the image it counts as hung
 };
 

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -64,7 +65,7 @@ std::string ChildEnd::text() const {
     return words.empty() ? out : out + ": " + words;
 }
 
-Result<ChildProcess> ChildProcess::start(const std::string& program, const std::vector<std::string>& arguments) {
+Result<ChildProcess> ChildProcess::start(const std::string& program) {
     TRY_ASSIGN(auto ends, Channel::pair());
     int raw_pipe[2] = {-1, -1};
     if (::pipe2(raw_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return errno_error(errno, "make a pipe");
@@ -89,13 +90,11 @@ Result<ChildProcess> ChildProcess::start(const std::string& program, const std::
     posix_spawnattr_setpgroup(&plan.attributes, 0);
     posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
-    std::vector<std::string> words_of_command = {program};
-    words_of_command.insert(words_of_command.end(), arguments.begin(), arguments.end());
     std::vector<std::string> environment;
     for (const char* name : kKeptVariables)
         if (const char* value = std::getenv(name)) environment.push_back(fmt::format("{}={}", name, value));
     pid_t pid = -1;
-    const int failed = ::posix_spawn(&pid, program.c_str(), &plan.files, &plan.attributes, c_strings(words_of_command).data(),
+    const int failed = ::posix_spawn(&pid, program.c_str(), &plan.files, &plan.attributes, c_strings({program}).data(),
                                      c_strings(environment).data());
     if (failed != 0) return errno_error(failed, "start " + program);
     return ChildProcess(pid, std::move(ends.first), std::move(words));

@@ -4,7 +4,6 @@
 #include <sys/types.h>
 
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "os/channel.h"
@@ -26,8 +25,8 @@ inline constexpr int kChildChannelFd = 3;
 // terminal is the parent's to handle), with nothing of the environment but what sanitizers look for.
 class ChildProcess {
 public:
-    // `arguments` without the program's name. Errors: of posix_spawn (not_found: there is no such program).
-    static Result<ChildProcess> start(const std::string& program, const std::vector<std::string>& arguments);
+    // Errors: of posix_spawn (not_found: there is no such program).
+    static Result<ChildProcess> start(const std::string& program);
     ChildProcess(ChildProcess&& other) noexcept;
     ChildProcess& operator=(ChildProcess&& other) noexcept;
     ~ChildProcess();  // kills it

@@ -238,7 +238,7 @@ int main(int argc, char** argv) {
     Channel parent{Fd(kChildChannelFd)};
     std::vector<Fd> files;
     if (parent.receive_files(files, kMaxFiles, kLong) != Received::message) return 1;
-    auto real = ChildProcess::start(argv[1], {});
+    auto real = ChildProcess::start(argv[1]);
     if (!real.ok()) return 2;
     std::vector<int> handed;
     for (const Fd& fd : files) handed.push_back(fd.raw());
