@@ -85,23 +85,23 @@ int rank_at_offset(const Volume& volume) {
 
 class Detector {
 public:
-    explicit Detector(const ByteSource& source) : source_(source) {}
+    explicit Detector(const ByteSource& source) : source_(&source) {}
 
-    Result<void> add_partition(const Partition& partition);
-    // A partition on a hybrid disc: only what is no part of the disc's ISO 9660.
-    Result<void> add_side_of_disc(const Partition& partition);
+    Result<void> add_table(const PartitionTable& table);
+    // Partitions of a hybrid disc: only what is no part of the disc's ISO 9660.
+    Result<void> add_sides_of_disc(const PartitionTable& table);
     Result<void> add_whole(const std::vector<Identity>& at_start, const PartitionTable& table);
 
-    bool any_identified() const {
-        return std::any_of(drafts_.begin(), drafts_.end(), [](const Draft& draft) { return !draft.volume.view.empty(); });
+    std::ptrdiff_t identified() const {
+        return std::count_if(drafts_.begin(), drafts_.end(), [](const Draft& draft) { return !draft.volume.view.empty(); });
     }
     bool empty() const { return drafts_.empty(); }
-    void clear() { drafts_.clear(); }
 
     // Numbers the volumes; their findings go to `findings`.
     std::vector<Volume> finish(FindingSink& findings);
 
 private:
+    Result<void> add_partition(const Partition& partition, const std::string& disk_id);
     // What is found in the region, or nothing, as volumes. Inside a container as deep as kMaxNesting.
     Result<void> add(Region region);
     Result<void> add_identified(const Region& region, const std::vector<Identity>& identities);
@@ -112,12 +112,14 @@ private:
     Result<std::vector<Identity>> identify_in(Region& region) const;
     void find_overlaps();
 
-    const ByteSource& source_;
+    const ByteSource* source_;
     std::vector<Draft> drafts_;
 };
 
-json context_of(const Partition& partition) {
+json context_of(const Partition& partition, const std::string& disk_id) {
     json out = {{"table", partition.table}, {"slot", partition.slot}};
+    if (!disk_id.empty()) out["disk_id"] = disk_id;
+    if (!partition.uuid.empty()) out["partition_uuid"] = partition.uuid;
     if (!partition.type.empty()) out["type"] = partition.type;
     if (!partition.name.empty()) out["name"] = partition.name;
     return out;
@@ -125,12 +127,12 @@ json context_of(const Partition& partition) {
 
 // identify(), or where that finds nothing, at the usual offsets inside the region; the region becomes where it was found.
 Result<std::vector<Identity>> Detector::identify_in(Region& region) const {
-    TRY_ASSIGN(auto identities, identify(source_, region.range));
+    TRY_ASSIGN(auto identities, identify(*source_, region.range));
     const ByteRange whole = region.range;
     for (const uint64_t offset : kUsualOffsets) {
-        if (!identities.empty() || offset >= whole.length || whole.offset + offset >= source_.size_bytes()) break;
+        if (!identities.empty() || offset >= whole.length || whole.offset + offset >= source_->size_bytes()) break;
         const ByteRange inner{whole.offset + offset, whole.length - offset};
-        TRY_ASSIGN(identities, identify(source_, inner));
+        TRY_ASSIGN(identities, identify(*source_, inner));
         // A boot sector is strong evidence, a superblock's magic at an odd place is not.
         const auto doubtful = [](const Identity& i) { return i.confidence == Confidence::weak || i.role != Role::filesystem; };
         identities.erase(std::remove_if(identities.begin(), identities.end(), doubtful), identities.end());
@@ -163,7 +165,7 @@ void Detector::describe(Draft& draft, const Region& region, const Identity& iden
     if (volume.outcome == Outcome::unsupported) note_what_it_needs(draft, identity);
     if (identity.size_bytes == 0) return;
     draft.detail["declared_bytes"] = identity.size_bytes;
-    const uint64_t image_size = source_.size_bytes();
+    const uint64_t image_size = source_->size_bytes();
     const uint64_t there = volume.offset_bytes < image_size ? image_size - volume.offset_bytes : 0;
     const json evidence = {{"offset", volume.offset_bytes},
                            {"declared_bytes", identity.size_bytes},
@@ -239,14 +241,19 @@ Result<void> Detector::add(Region region) {
 }
 
 void Detector::note_end_of_image(Draft& draft, ByteRange partition) const {
-    if (partition.end() <= source_.size_bytes()) return;
+    if (partition.end() <= source_->size_bytes()) return;
     draft.find("partition_beyond_image", "the partition reaches beyond the end of the image",
-               {{"offset", partition.offset}, {"partition_bytes", partition.length}, {"image_bytes", source_.size_bytes()}});
+               {{"offset", partition.offset}, {"partition_bytes", partition.length}, {"image_bytes", source_->size_bytes()}});
     if (draft.volume.outcome == Outcome::no_filesystem) draft.volume.outcome = Outcome::truncated;
 }
 
-Result<void> Detector::add_partition(const Partition& partition) {
-    Region region{partition.range, context_of(partition), Region::Bounds::declared, true, 0};
+Result<void> Detector::add_table(const PartitionTable& table) {
+    for (const Partition& partition : table.partitions) TRY(add_partition(partition, table.disk_id));
+    return {};
+}
+
+Result<void> Detector::add_partition(const Partition& partition, const std::string& disk_id) {
+    Region region{partition.range, context_of(partition, disk_id), Region::Bounds::declared, true, 0};
     if (partition.kind == Partition::Kind::plain) {
         const size_t place = drafts_.size();
         TRY(add(region));
@@ -266,15 +273,18 @@ Result<void> Detector::add_partition(const Partition& partition) {
     return {};
 }
 
-Result<void> Detector::add_side_of_disc(const Partition& partition) {
-    if (partition.kind != Partition::Kind::plain) return {};
-    TRY_ASSIGN(const auto identities, identify(source_, partition.range));
-    if (identities.empty() || identities.front().role != Role::filesystem || identities.front().fs_type == "iso9660") return {};
-    return add_identified({partition.range, context_of(partition), Region::Bounds::declared, false, 0}, identities);
+Result<void> Detector::add_sides_of_disc(const PartitionTable& table) {
+    for (const Partition& partition : table.partitions) {
+        if (partition.kind != Partition::Kind::plain) continue;
+        TRY_ASSIGN(const auto identities, identify(*source_, partition.range));
+        if (identities.empty() || identities.front().role != Role::filesystem || identities.front().fs_type == "iso9660") continue;
+        TRY(add_identified({partition.range, context_of(partition, table.disk_id), Region::Bounds::declared, false, 0}, identities));
+    }
+    return {};
 }
 
 Result<void> Detector::add_whole(const std::vector<Identity>& at_start, const PartitionTable& table) {
-    Region region{{0, source_.size_bytes()}, {{"table", "none"}}, Region::Bounds::open, false, 0};
+    Region region{{0, source_->size_bytes()}, {{"table", "none"}}, Region::Bounds::open, false, 0};
     if (table.type != "none") region.context["table_there_too"] = table.type;
     return at_start.empty() ? add(std::move(region)) : add_identified(region, at_start);
 }
@@ -318,17 +328,34 @@ Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings
     TRY_ASSIGN(const auto whole, identify(source, {0, source.size_bytes()}));
     TRY_ASSIGN(PartitionTable table, read_partition_table(source));
 
-    Detector detector(source);
-    if (whole.empty() || !outranks_table(whole.front()))
-        for (const Partition& partition : table.partitions) TRY(detector.add_partition(partition));
-    const bool use_table = !detector.empty() && (whole.empty() || detector.any_identified());
-    if (!use_table) {
-        detector.clear();
-        TRY(detector.add_whole(whole, table));
-        if (!whole.empty() && whole.front().fs_type == "iso9660")
-            for (const Partition& partition : table.partitions) TRY(detector.add_side_of_disc(partition));
+    // Of two tables that contradict each other the one under which more is recognised; if they are even, the first.
+    Detector by_table(source);
+    const bool table_counts = whole.empty() || !(outranks_table(whole.front()) || table.doubtful);
+    if (table_counts) TRY(by_table.add_table(table));
+    if (table_counts && !table.others.empty()) {
+        PartitionTable other = std::move(table.others.front());
+        Detector by_other(source);
+        TRY(by_other.add_table(other));
+        const bool better = by_other.identified() > by_table.identified();
+        const PartitionTable &chosen = better ? other : table, &left = better ? table : other;
+        Finding differ{"partition_tables_differ", "an MBR and a GPT list different partitions; the " + chosen.type + " table was taken",
+                       json{{"chosen", chosen.type}, {"partitions", chosen.partitions.size()}, {"other", left.type}, {"other_partitions", left.partitions.size()},
+                            {"recognised", std::max(by_other.identified(), by_table.identified())}}.dump(), 0, std::nullopt};
+        if (better) {
+            by_table = std::move(by_other);
+            table = std::move(other);
+        }
+        table.findings.push_back(std::move(differ));
     }
+
     Detection out;
+    const bool use_table = !by_table.empty() && (whole.empty() || by_table.identified() > 0);
+    Detector over_all(source);
+    if (!use_table) {
+        TRY(over_all.add_whole(whole, table));
+        if (!whole.empty() && whole.front().fs_type == "iso9660") TRY(over_all.add_sides_of_disc(table));
+    }
+    Detector& detector = use_table ? by_table : over_all;
     out.table = use_table || whole.empty() ? table.type : "none";
     if (use_table || whole.empty())
         for (Finding& finding : table.findings) findings.add(std::move(finding));

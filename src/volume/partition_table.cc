@@ -10,6 +10,7 @@
 #include <set>
 
 #include "image/tsk_image.h"
+#include "volume/gpt.h"
 #include "volume/probe_window.h"
 
 namespace ntt {
@@ -23,7 +24,7 @@ Finding damaged_table(std::string message, nlohmann::json evidence) {
 
 // --- MBR ---
 
-constexpr uint64_t kEntriesAt = 446, kEntrySize = 16;
+constexpr uint64_t kDiskIdAt = 440, kEntriesAt = 446, kEntrySize = 16;
 constexpr int kEntryCount = 4;
 constexpr uint8_t kProtective = 0xEE;
 
@@ -56,6 +57,11 @@ bool is_mbr(const ProbeBytes& sector) {
     return std::all_of(entries.begin(), entries.end(), sane) && std::any_of(entries.begin(), entries.end(), used);
 }
 
+bool is_protective(const ProbeBytes& sector) {
+    const auto entries = mbr_entries(sector);
+    return is_mbr(sector) && std::any_of(entries.begin(), entries.end(), [](const MbrEntry& e) { return e.type == kProtective; });
+}
+
 // Reads one image's MBR family of tables into a PartitionTable.
 class DosTableReader {
 public:
@@ -64,6 +70,7 @@ public:
 
     void read(const ProbeBytes& mbr) {
         out_.type = "dos";
+        if (mbr.le32(kDiskIdAt) != 0) out_.disk_id = fmt::format("{:#010x}", mbr.le32(kDiskIdAt));
         int slot = 0;
         for (const MbrEntry& entry : mbr_entries(mbr)) {
             ++slot;
@@ -155,6 +162,38 @@ private:
     int next_logical_ = 5;
 };
 
+bool same_places(const PartitionTable& dos, const PartitionTable& gpt) {
+    const auto places = [](const PartitionTable& table) {
+        std::set<ByteRange> out;
+        for (const Partition& partition : table.partitions)
+            if (partition.kind != Partition::Kind::extended) out.insert(partition.range);
+        return out;
+    };
+    return places(dos) == places(gpt);
+}
+
+// A hybrid MBR repeats some of the GPT's partitions for systems that know no GPT. What it has besides may be older, or newer:
+// it is taken where the GPT has nothing.
+void add_what_only_the_mbr_lists(const ProbeWindow& image, uint64_t sector_size, const ProbeBytes& mbr, PartitionTable& gpt) {
+    PartitionTable dos;
+    DosTableReader(image, sector_size, dos).read(mbr);
+    std::vector<Partition> added;
+    nlohmann::json differ = nlohmann::json::array();
+    for (Partition& partition : dos.partitions) {
+        if (partition.type == "0xee" || partition.range.length == 0) continue;
+        const auto is_same = [&](const Partition& other) { return other.range == partition.range; };
+        const auto overlaps = [&](const Partition& other) { return !intersect(other.range, partition.range).empty(); };
+        if (std::any_of(gpt.partitions.begin(), gpt.partitions.end(), is_same)) continue;
+        const bool taken = std::none_of(gpt.partitions.begin(), gpt.partitions.end(), overlaps);
+        differ.push_back({{"slot", partition.slot}, {"offset", partition.range.offset}, {"length", partition.range.length}, {"taken", taken}});
+        if (taken) added.push_back(std::move(partition));
+    }
+    if (differ.empty()) return;
+    gpt.findings.push_back({"partition_tables_differ", "the MBR lists partitions that the GPT does not have; the GPT was taken, and what lies outside its partitions",
+                            nlohmann::json{{"only_in_mbr", differ}, {"chosen", "gpt"}}.dump(), 0, std::nullopt});
+    for (Partition& partition : added) gpt.partitions.push_back(std::move(partition));
+}
+
 // --- through libtsk ---
 
 // The image as long as the medium may have been: libtsk refuses tables with partitions beyond the end of the image.
@@ -211,7 +250,7 @@ Result<bool> read_with_tsk(const ByteSource& source, TSK_VS_TYPE_ENUM type, std:
         }
         Partition partition{{*start, *length},     std::string(name), std::to_string(part->slot_num + 1), "", "",
                             Partition::Kind::plain};
-        (type == TSK_VS_TYPE_GPT ? partition.name : partition.type) = description;
+        partition.type = description;
         out.partitions.push_back(std::move(partition));
     }
     if (table->is_backup) out.findings.push_back(damaged_table("the table was read from its copy at the end of the medium", nlohmann::json::object()));
@@ -236,21 +275,22 @@ Result<PartitionTable> read_partition_table(const ByteSource& source) {
     PartitionTable out;
 
     const bool mbr = is_mbr(first);
-    const auto entries = mbr_entries(first);
-    const bool protective =
-        mbr && std::any_of(entries.begin(), entries.end(), [](const MbrEntry& e) { return e.type == kProtective; });
-    const bool gpt_header = image.read(sector_size, 8).has(0, "EFI PART");
-    // Without a protective MBR a GPT is believed only in its first place: a disk that was partitioned anew with an MBR
-    // keeps the old copy at its end.
-    if (protective || (!mbr && gpt_header)) {
-        TRY_ASSIGN(const bool found, read_with_tsk_even_if_truncated(source, TSK_VS_TYPE_GPT, "gpt", out));
-        if (found) return out;
-        out.findings.push_back(
-            damaged_table("the GPT cannot be read, neither the first nor its copy", {{"header_there", gpt_header}}));
+    auto gpt = read_gpt(image, sector_size);
+    if (image.failure()) return *image.failure();
+    if (gpt && !mbr) {
+        gpt->table.doubtful = gpt->from_copy_alone;
+        return std::move(gpt->table);
     }
+    if (gpt && is_protective(first)) {
+        add_what_only_the_mbr_lists(image, sector_size, first, gpt->table);
+        return std::move(gpt->table);
+    }
+    if (is_protective(first)) out.findings.push_back(damaged_table("the GPT cannot be read, neither the first nor its copy", {{"sector", 1}}));
     DosTableReader dos(image, sector_size, out);
     if (mbr) {
         dos.read(first);
+        // A copy alone may be left from before the disk was partitioned anew.
+        if (gpt && !gpt->from_copy_alone && !same_places(out, gpt->table)) out.others.push_back(std::move(gpt->table));
     } else if (first.has(512, "PM\0\0") || first.has(0, "ER")) {
         TRY_ASSIGN(const bool found, read_with_tsk_even_if_truncated(source, TSK_VS_TYPE_MAC, "mac", out));
         if (!found) out.findings.push_back(damaged_table("the Apple partition map cannot be read", {{"sector", 1}}));

@@ -51,8 +51,9 @@ struct Detection {
 // and its UDF and Apple sides. A volume is (offset, view). At one offset what holds other volumes comes first, then the
 // richest names: rockridge, joliet, iso9660, others. `views` in the detail of each lists them all.
 //
-// Findings (volume number set where there is one): partition_beyond_image, partition_table_damaged, partitions_overlap,
-// filesystem_beyond_image, filesystem_beyond_partition.
+// Findings (volume number set where there is one): partition_beyond_image, partition_table_damaged (partitions may be
+// missing), partition_table_copy_damaged, partition_tables_differ (says what was taken), partitions_overlap,
+// filesystem_beyond_image, filesystem_beyond_partition, encrypted, container_not_read, too_many_volumes.
 Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings);
 
 }  // namespace ntt
