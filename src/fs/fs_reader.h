@@ -88,7 +88,8 @@ struct UnreadRange {
     Cause cause = Cause::BAD_SECTOR;
 };
 
-struct ReaderProgram;  // image/reader_process.h
+struct ReaderProgram;  // both: image/reader_process.h
+struct SpareReader;
 
 // What is decided outside the filesystem.
 struct ReaderOptions {
@@ -99,6 +100,7 @@ struct ReaderOptions {
     std::shared_ptr<const std::string> fat_zone_file = nullptr;  // the zone's file, where none can be opened; null: by name
     // The program that parses, each volume in a sandboxed process of its own; null: in this process.
     std::shared_ptr<const ReaderProgram> program = nullptr;
+    std::shared_ptr<SpareReader> spare = nullptr;  // of this image: left by detection for the first volume
 };
 
 class FsReader {

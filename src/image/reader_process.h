@@ -68,4 +68,9 @@ private:
     bool alive_ = true;
 };
 
+// A process that has done its work on an image and can do more on it: starting one costs more than listing a floppy.
+struct SpareReader {
+    std::unique_ptr<ReaderProcess> process;
+};
+
 }  // namespace ntt

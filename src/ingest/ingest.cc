@@ -68,7 +68,8 @@ std::string placeholder_hash(const std::string& path, int64_t now_us) { return b
 // One image on its way into the store. The public functions below name its stages.
 class Run {
 public:
-    Run(const IngestContext& context, const IngestOptions& options, std::string source) : context_(context), options_(options) {
+    Run(const IngestContext& context, const IngestOptions& options, std::string source) : context_(context), options_(options), reader_(options.reader) {
+        reader_.spare = std::make_shared<SpareReader>();
         report_.source = std::move(source);
     }
 
@@ -96,6 +97,7 @@ private:
 
     const IngestContext& context_;
     const IngestOptions& options_;
+    ReaderOptions reader_;  // of this image
     IngestReport report_;
     OpenedImage image_;
     FindingList map_findings_;
@@ -110,7 +112,7 @@ private:
 };
 
 Result<void> Run::open() {
-    TRY_ASSIGN(image_, open_medium_image(context_.env, report_.source, options_.map_path, options_.reader.program.get()));
+    TRY_ASSIGN(image_, open_medium_image(context_.env, report_.source, options_.map_path, reader_.program.get()));
     if (image_.map) image_.map->fit_to(image_.source->size_bytes(), map_findings_);
     TRY_ASSIGN(image_lock_, context_.catalog.lock(image_.lock_name));
     return {};
@@ -192,7 +194,7 @@ Result<void> Run::refuse_if_changed(const BlobId& now) {
 
 // Fills volumes_ with what is there to be listed.
 Result<Assessment> Run::detect(const DamageMap& damage, FindingSink& findings) {
-    const AssessmentContext assessing{*image_.source, damage, context_.clock, context_.cancel, findings, options_.reader.program.get()};
+    const AssessmentContext assessing{*image_.source, damage, context_.clock, context_.cancel, findings, reader_.program.get()};
     if (image_.source->format() == "archive") {
         TRY_ASSIGN(AssessedArchive archive, assess_archive(assessing));
         volumes_.push_back(std::move(archive.volume));
@@ -205,7 +207,7 @@ Result<Assessment> Run::detect(const DamageMap& damage, FindingSink& findings) {
 
 // Partition tables and filesystems. A parser that does not survive them costs the image its volumes, and no more.
 Result<Detection> Run::detect_volumes_apart(FindingSink& findings) {
-    Result<Detection> found = detect_apart(*image_.source, options_.reader, findings, context_.cancel);
+    Result<Detection> found = detect_apart(*image_.source, reader_, findings, context_.cancel);
     if (found.ok()) return found;
     if (is_of_the_host(found.error())) return found;
     const Outcome outcome = outcome_of_parser(found.error()).value_or(Outcome::failed);
@@ -253,7 +255,7 @@ Result<void> Run::enumerate() {
     uint64_t declared_end = 0;
     for (Volume& volume : volumes_) {
         TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, volume)));
-        TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, options_.reader, options_.exclude, context_.cancel));
+        TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, reader_, options_.exclude, context_.cancel));
         TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, listed.volume)));
         counts.add(std::move(listed.counts));
         if (volume.readable) declared_end = std::max(declared_end, volume.range().end());
@@ -330,7 +332,7 @@ Result<void> Run::copy() {
     NTT_CHECK(context_.store != nullptr, "copying without a store");
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
     TRY(context_.catalog.give_up_on_errors(key, options_.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
-    const CopyJob job{context_.env, *image_.source, volumes_,          options_.reader, *context_.store, context_.catalog,
+    const CopyJob job{context_.env, *image_.source, volumes_,          reader_, *context_.store, context_.catalog,
                       key,            medium_->medium_hash, context_.clock, context_.cancel, context_.progress, context_.log};
     TRY_ASSIGN(report_.copy, copy_pending(job, options_.copy));
     // A blob that was read from a changing image is still what its name says; that the run is not the image's is an error.

@@ -19,7 +19,7 @@ constexpr uint64_t kMaxPlaces = uint64_t{1} << 22;
 // What travels is written out field by field below: a new one has to be added there.
 #if defined(__x86_64__) && defined(__GLIBCXX__)
 static_assert(sizeof(InodeEntry) == 312 && sizeof(NameEntry) == 72 && sizeof(DirectoryPlace) == 72 && sizeof(Volume) == 200 &&
-              sizeof(ReaderOptions) == 112);
+              sizeof(ReaderOptions) == 128);
 #endif
 
 enum class Tag : uint8_t { inode = 1, name, directory, finding };

@@ -1,6 +1,7 @@
 #include "fs/isolated/reader_client.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -43,6 +44,7 @@ Error error_in(const Message& message, ReaderProcess& process, const ByteSource&
 Result<ReaderOptions> portable(const ReaderOptions& options) {
     ReaderOptions out = options;
     out.program = nullptr;
+    out.spare = nullptr;
     if (!out.fat_zone_file) {
         TRY_ASSIGN(out.fat_zone_file, TimeZone::read_file(options.fat_timezone));
     }
@@ -64,7 +66,8 @@ public:
 
     Result<void> open() {
         TRY_ASSIGN(const ReaderOptions options, portable(options_));
-        TRY_ASSIGN(process_, start(source_, options_));
+        if (options_.spare && options_.spare->process) process_ = std::exchange(options_.spare->process, nullptr);
+        else TRY(start_anew());
         TRY(process_->send(MessageType::open, encode_open({volume_, options})));
         for (;;) {
             TRY_ASSIGN(const Message message, process_->receive());
@@ -119,6 +122,11 @@ public:
     std::string detail() const override { return detail_; }
 
 private:
+    Result<void> start_anew() {
+        TRY_ASSIGN(process_, start(source_, options_));
+        return {};
+    }
+
     // Hands the entries of a message on, once they are what they must be; without a sink there may only be findings.
     Result<void> take_entries(std::string_view message, EntrySink* sink) {
         EntryChecker::Complaint complaint;
@@ -161,7 +169,7 @@ private:
 Result<Detection> detect_apart(const ByteSource& source, const ReaderOptions& options, FindingSink& findings, const CancelToken& cancel) {
     if (!goes_apart(source, options)) return detect_volumes(source, findings);
     TRY_ASSIGN(const ReaderOptions handed, portable(options));
-    TRY_ASSIGN(const auto process, start(source, options));
+    TRY_ASSIGN(auto process, start(source, options));
     TRY(process->send(MessageType::detect, encode_detect(handed), &cancel));
     TRY_ASSIGN(const Message message, process->receive(&cancel));
     if (!is(message, MessageType::detection)) return error_in(message, *process, source);
@@ -175,6 +183,7 @@ Result<Detection> detect_apart(const ByteSource& source, const ReaderOptions& op
         if (checker.check(finding)) return process->broken("finding");
         findings.add(std::move(finding));
     }
+    if (options.spare) options.spare->process = std::move(process);
     return std::move(answer->detection);
 }
 
