@@ -70,6 +70,7 @@ Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std:
     options.copy.jobs = jobs > 0 ? static_cast<unsigned>(jobs) : session.jobs();
     options.copy.limit = limit;
     options.copy.group_files = batch_size;
+    options.copy.suspect_run_bytes = static_cast<uint64_t>(settings.suspect_run_bytes);
     options.copy.worker_id = worker_id;
     if (max_attempts > 0) options.copy.read_attempts = static_cast<unsigned>(max_attempts);
     return options;

@@ -109,6 +109,7 @@ Result<Settings> load_settings(Env& env, const CommonOptions& options, const Var
         Key{"max_retries", nullptr, &out.max_retries, 1, 1'000'000},
         Key{"startup_error_limit", nullptr, &out.startup_error_limit, 1, 1'000'000},
         Key{"store.fanout_levels", nullptr, &out.store_fanout_levels, 1, 2},
+        Key{"suspect_run_bytes", nullptr, &out.suspect_run_bytes, 0, 1 << 30},
         Key{"jobs", nullptr, &out.jobs, 0, 1024},
         Key{"reader.isolation", &out.reader_isolation},
         Key{"reader.program", &reader_program},

@@ -30,6 +30,7 @@ struct Settings {
     int max_retries = 50;
     int startup_error_limit = 5;  // recorded failures that end the attempts at an inode
     int store_fanout_levels = 1;  // store.fanout_levels, of a store that is made now: 1 or 2
+    int suspect_run_bytes = 4096;  // runs of one pattern in a content from this length on are suspect; 0: none
     int jobs = 0;                 // threads; 0: one for each core
 
     // How images are parsed.

@@ -141,6 +141,7 @@ struct CopyOutcome {
     std::optional<std::string> evidence;
     std::optional<std::string> error;         // one entry for errors[]
     std::optional<std::string> error_type;
+    std::optional<Finding> doubt;             // about a content that is stored all the same; recorded once for an inode
 };
 
 struct EventRow {
@@ -198,7 +199,7 @@ struct FileFilter {
     std::optional<std::string> path_exact;
     std::optional<std::string> basename_glob;     // fnmatch on the last part, without regard to ASCII case
     std::optional<int64_t> ino;
-    bool suspect = false;                         // only inodes with a finding whose code begins with "suspect"
+    bool suspect = false;                         // only inodes with a finding that casts doubt on them: "suspect…", chains that do not fit, cross links
 };
 
 struct EventFilter {

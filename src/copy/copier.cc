@@ -1,6 +1,7 @@
 #include "copy/copier.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -15,8 +16,9 @@
 #include "base/kill_point.h"
 #include "copy/content.h"
 #include "copy/in_flight.h"
-#include "copy/segments.h"
 #include "copy/records.h"
+#include "copy/segments.h"
+#include "copy/suspect_runs.h"
 
 namespace ntt {
 namespace {
@@ -144,7 +146,7 @@ private:
 class Worker {
 public:
     Worker(const CopyJob& job, const CopyOptions& options, Exchange& exchange, InFlight& in_flight, VolumeReaders& readers)
-        : job_(job), options_(options), exchange_(exchange), in_flight_(in_flight), readers_(readers), shares_extents_(can_share(job)), buffer_(kBufferBytes) {}
+        : job_(job), options_(options), exchange_(exchange), in_flight_(in_flight), readers_(readers), shares_extents_(can_share(job)), buffer_(kBufferBytes), suspects_(options.suspect_run_bytes) {}
 
     void run() {
         while (!job_.cancel.cancelled()) {
@@ -183,8 +185,17 @@ private:
         const bool damaged = std::any_of(segments_.begin(), segments_.end(), [](const Segment& s) { return s.kind == SegmentKind::missing; });
         NTT_CHECK(damaged == item.cause.has_value(), "a missing range without a cause");
 
+        size_ = item.size;
+        // A size beyond everything says nothing of how long the file was: what is there is salvaged, not gigabytes of zeros.
+        if (damaged && segments_.back().kind == SegmentKind::missing && segments_.back().length > job_.source.size_bytes()) {
+            size_ -= segments_.back().length;
+            segments_.pop_back();
+        }
+        looking_ = suspects_.wanted() && !from_reader && !damaged && size_ >= suspects_.min_bytes() && on_sectors();
+
         for (unsigned attempt = 1;; ++attempt) {
-            Result<Finished> finished = item.size <= kBufferBytes ? copy_small(item) : copy_large(item);
+            if (looking_) suspects_.begin(size_);
+            Result<Finished> finished = size_ <= kBufferBytes ? copy_small(item) : copy_large(item);
             if (finished.ok() || !read_error_) return finished;
             const Error error = *std::exchange(read_error_, std::nullopt);
             if (error.code == ErrorCode::source_changed || error.code == ErrorCode::catalog_damaged) return error;
@@ -195,18 +206,21 @@ private:
     }
 
     Result<Finished> copy_small(const WorkItem& item) {
-        const ByteSpan content = ByteSpan(buffer_).first(static_cast<size_t>(item.size));
+        const ByteSpan content = ByteSpan(buffer_).first(static_cast<size_t>(size_));
         uint64_t read = 0;
         for (const Segment& segment : segments_) {
             const ByteSpan place = content.subspan(static_cast<size_t>(segment.file_offset), static_cast<size_t>(segment.length));
             if (segment.kind == SegmentKind::data) {
                 TRY(read_data(segment, 0, place));
+                if (looking_) suspects_.take(segment.file_offset, place);
                 read += segment.length;
             } else {
                 std::fill(place.begin(), place.end(), uint8_t{0});
+                suspects_.interrupt();
             }
         }
         Finished out = outcome_of(item, blake3_of(content), read);
+        TRY(look_for_doubt(out));
         TRY_ASSIGN(const bool wanted, claim(out));
         if (wanted) {
             TRY_ASSIGN(out.staged, job_.store.stage(kind_of(item), id_of(out), content));
@@ -220,11 +234,15 @@ private:
         Blake3 hasher;
         uint64_t read = 0;
         for (const Segment& segment : segments_) {
-            if (segment.kind != SegmentKind::data) std::fill(buffer_.begin(), buffer_.end(), uint8_t{0});
+            if (segment.kind != SegmentKind::data) {
+                std::fill(buffer_.begin(), buffer_.end(), uint8_t{0});
+                suspects_.interrupt();
+            }
             for (uint64_t done = 0; done < segment.length;) {
                 const ByteSpan piece = ByteSpan(buffer_).first(static_cast<size_t>(std::min<uint64_t>(kBufferBytes, segment.length - done)));
                 if (segment.kind == SegmentKind::data) {
                     TRY(read_data(segment, done, piece));
+                    if (looking_) suspects_.take(segment.file_offset + done, piece);
                     read += piece.size();
                 }
                 hasher.update(piece);
@@ -241,6 +259,7 @@ private:
         // Shared extents were not written from the bytes that were hashed: the image must be what it was.
         if (shares_extents_) TRY(job_.source.check_unchanged(job_.env));
         Finished out = outcome_of(item, hasher.digest(), read);
+        TRY(look_for_doubt(out));
         TRY_ASSIGN(const bool wanted, claim(out));
         if (wanted) {
             TRY_ASSIGN(out.staged, writer.finish(id_of(out)));
@@ -271,6 +290,49 @@ private:
         return result;
     }
 
+    // Whether sectors of the image are sectors of the file in hand.
+    bool on_sectors() const {
+        return std::all_of(segments_.begin(), segments_.end(), [](const Segment& s) { return s.file_offset % 512 == 0 && (s.kind != SegmentKind::data || s.image_offset % 512 == 0); });
+    }
+
+    uint64_t image_offset_of(uint64_t file_offset) const {
+        for (const Segment& segment : segments_)
+            if (segment.kind == SegmentKind::data && file_offset >= segment.file_offset && file_offset - segment.file_offset < segment.length) return segment.image_offset + (file_offset - segment.file_offset);
+        NTT_CHECK(false, "a run outside the content's data");
+    }
+
+    // Whether the image goes on with the pattern where it stands next to the content. Nothing there does not speak against it.
+    Result<bool> goes_on(const SuspectRun& run, uint64_t file_offset, ByteRange neighbour) {
+        neighbour = intersect(neighbour, {0, job_.source.size_bytes()});
+        std::array<uint8_t, 1024> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by read
+        const ByteSpan out = ByteSpan(bytes).first(static_cast<size_t>(std::min<uint64_t>(neighbour.length, bytes.size())));
+        if (out.empty()) return true;
+        Result<void> read = job_.source.read(neighbour.offset, out);
+        if (!read.ok()) read_error_ = read.error();
+        TRY(std::move(read));
+        return run.fill.gives(out, file_offset);
+    }
+
+    Result<void> look_for_doubt(Finished& out) {
+        if (!looking_) return {};
+        std::vector<SuspectRun> runs = suspects_.finish();
+        if (!runs.empty() && runs.back().at_end) {
+            const SuspectRun& last = runs.back();
+            const uint64_t end = image_offset_of(size_ - 1) + 1, to = (end + 511) / 512 * 512 + 512;
+            TRY_ASSIGN(bool believed, goes_on(last, size_, {end, to - end}));
+            if (believed && last.at_start) {
+                const uint64_t begin = image_offset_of(0);
+                const uint64_t before = std::min<uint64_t>(begin, 512);
+                // One byte only: of a word the phase before the content is not known.
+                TRY_ASSIGN(const bool also_before, goes_on(last, 0, {begin - before, before}));
+                believed = also_before && last.fill.byte().has_value();
+            }
+            if (!believed) runs.pop_back();
+        }
+        if (!runs.empty()) out.outcome.doubt = suspect_finding(runs, [this](uint64_t file_offset) { return image_offset_of(file_offset); });
+        return {};
+    }
+
     // Whether the content must be staged: it is neither in the store nor on its way there.
     Result<bool> claim(Finished& out) {
         const BlobKind kind = out.outcome.partial_blobid ? BlobKind::partial : BlobKind::whole;
@@ -285,13 +347,13 @@ private:
     static BlobKind kind_of(const WorkItem& item) { return item.cause ? BlobKind::partial : BlobKind::whole; }
     static const BlobId& id_of(const Finished& out) { return out.outcome.blobid ? *out.outcome.blobid : *out.outcome.partial_blobid; }
 
-    static Finished outcome_of(const WorkItem& item, const BlobId& id, uint64_t bytes_read) {
+    Finished outcome_of(const WorkItem& item, const BlobId& id, uint64_t bytes_read) const {
         Finished out;
         out.bytes_read = bytes_read;
         out.outcome.row = item.row;
         out.outcome.volume = item.volume;
         out.outcome.ino = item.ino;
-        out.outcome.blob_size = item.size;
+        out.outcome.blob_size = size_;
         if (item.cause) {
             out.outcome.status = Status::damaged;
             out.outcome.partial_blobid = id;
@@ -353,6 +415,9 @@ private:
     const bool shares_extents_;
     std::vector<uint8_t> buffer_;
     std::vector<Segment> segments_;          // of the file in hand
+    uint64_t size_ = 0;                      // of its content as it will be in the store
+    bool looking_ = false;                   // for runs in it
+    SuspectRuns suspects_;
     const WorkItem* from_reader_ = nullptr;  // set while the file in hand comes through its reader
     std::optional<Error> read_error_;
 };

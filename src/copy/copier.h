@@ -29,6 +29,7 @@ struct CopyOptions {
     uint64_t group_bytes = uint64_t{256} << 20;  // a group is committed when it holds this much
     int64_t group_us = 5'000'000;      // or when its first file has waited this long
     unsigned read_attempts = 3;        // of one file, when this computer fails to read the image; then it stays pending
+    uint64_t suspect_run_bytes = 4096; // runs of one pattern from this length on may be sectors nobody read (suspect_runs.h); 0 = do not look
     std::string worker_id;             // stands in events
 };
 

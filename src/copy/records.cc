@@ -28,6 +28,20 @@ Finding quarantine_finding(const QuarantineEvent& event) {
     return finding;
 }
 
+Finding suspect_finding(const std::vector<SuspectRun>& runs, const std::function<uint64_t(uint64_t)>& image_offset_of) {
+    Finding finding;
+    finding.code = "suspect";
+    uint64_t bytes = 0;
+    nlohmann::json listed = nlohmann::json::array();
+    for (const SuspectRun& run : runs) {
+        bytes += run.length;
+        listed.push_back({{"file_offset", run.file_offset}, {"length", run.length}, {"image_offset", image_offset_of(run.file_offset)}, {"pattern", run.pattern}});
+    }
+    finding.message = "runs of " + runs.front().pattern + " from sector to sector (" + std::to_string(bytes) + " bytes): perhaps sectors that could not be read, and no map says so";
+    finding.evidence = nlohmann::json{{"bytes", bytes}, {"runs", std::move(listed)}}.dump();
+    return finding;
+}
+
 std::string check_of(Cause cause) {
     if (cause == Cause::BEYOND_EOF) return "extent:beyond_eof";
     return "map:" + std::string(to_string(cause));

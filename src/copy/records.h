@@ -1,11 +1,14 @@
 // Rows that tell of decisions: events of inodes, findings about the store.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/cause.h"
 #include "catalog/rows.h"
+#include "copy/suspect_runs.h"
 #include "store/store.h"
 
 namespace ntt {
@@ -15,6 +18,9 @@ EventRow skip_event(const std::string& medium_hash, const CopyOutcome& outcome, 
 
 // A file of the store that was not what its name says; the good content has taken its place.
 Finding quarantine_finding(const QuarantineEvent& event);
+
+// Finding "suspect": the content has runs that look like sectors nobody read. `image_offset_of`: where a byte of it lies.
+Finding suspect_finding(const std::vector<SuspectRun>& runs, const std::function<uint64_t(uint64_t)>& image_offset_of);
 
 // The contract's check for a cause that was found without reading: "extent:beyond_eof", "map:BAD_SECTOR" …
 std::string check_of(Cause cause);

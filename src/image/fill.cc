@@ -29,6 +29,7 @@ std::optional<FillPattern> FillPattern::of(ByteView bytes, uint64_t offset) {
 }
 
 bool FillPattern::gives(ByteView bytes, uint64_t offset) const {
+    if (period_.empty()) return false;
     const size_t head = std::min(period_.size(), bytes.size());
     for (size_t i = 0; i < head; ++i)
         if (bytes[i] != static_cast<uint8_t>(period_[static_cast<size_t>((offset + i) % period_.size())])) return false;

@@ -16,6 +16,7 @@ namespace ntt {
 // What repeats: one byte, or a longer word as wiping and testing programs write it (0xDEADBEEF, a line of text a sector).
 class FillPattern {
 public:
+    FillPattern() = default;  // of nothing: gives nothing
     // The shortest word of at most kMaxPeriod bytes that gives all of `bytes`, which lie at `offset`; nullopt if none does,
     // or if there are fewer than two periods.
     static std::optional<FillPattern> of(ByteView bytes, uint64_t offset);

@@ -334,7 +334,9 @@ Result<void> Run::copy() {
     TRY(context_.catalog.give_up_on_errors(key, options_.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
     const CopyJob job{context_.env, *image_.source, volumes_,          reader_, *context_.store, context_.catalog,
                       key,            medium_->medium_hash, context_.clock, context_.cancel, context_.progress, context_.log};
-    TRY_ASSIGN(report_.copy, copy_pending(job, options_.copy));
+    CopyOptions copying = options_.copy;
+    if (image_.map) copying.suspect_run_bytes = 0;  // it says what was read
+    TRY_ASSIGN(report_.copy, copy_pending(job, copying));
     // A blob that was read from a changing image is still what its name says; that the run is not the image's is an error.
     TRY(image_.source->check_unchanged(context_.env));
     return {};

@@ -133,6 +133,10 @@ Result<void> SqliteCatalog::record_outcome(MediumKey medium, const std::string& 
     if (changed != 1)
         return make_error(ErrorCode::not_found, fmt::format("medium {} has no inode {} on volume {} in row {}", medium_hash,
                                                             outcome.ino, outcome.volume, outcome.row));
+    if (outcome.doubt)
+        TRY(db_->run("INSERT INTO finding (medium_hash, volume, ino, code, message, evidence, at) SELECT ?1,?2,?3,?4,?5,?6,?7 WHERE NOT EXISTS "
+                     "(SELECT 1 FROM finding WHERE medium_hash=?1 AND volume=?2 AND ino=?3 AND code=?4)",
+                     medium_hash, outcome.volume, outcome.ino, outcome.doubt->code, to_display_utf8(outcome.doubt->message), outcome.doubt->evidence, at));
     if (missing && (damage == Damage::some || !missing->empty()))
         TRY(replace_missing(medium_hash, outcome.volume, outcome.ino, *missing));
     return {};

@@ -113,8 +113,8 @@ std::string files_sql(const FileFilter& filter, bool by_name) {
     if (filter.cause) sql += "AND i.cause = ?5 ";
     if (filter.suspect)
         sql +=
-            "AND EXISTS (SELECT 1 FROM finding f WHERE f.medium_hash = ?7 AND f.volume = i.volume AND f.ino = i.ino AND f.code "
-            "GLOB 'suspect*') ";
+            "AND EXISTS (SELECT 1 FROM finding f WHERE f.medium_hash = ?7 AND f.volume = i.volume AND f.ino = i.ino AND "
+            "(f.code GLOB 'suspect*' OR f.code IN ('fat_chain_long', 'fat_chain_unterminated', 'cross_link'))) ";
     return sql + "AND ?7 IS NOT NULL ORDER BY p.volume, p.entry";  // ?7 in every form: all parameters are bound
 }
 

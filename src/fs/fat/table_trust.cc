@@ -9,9 +9,12 @@ constexpr uint64_t kFewEntries = 8;        // of so few a quarter says little: h
 // What one sector of the table shows.
 struct Tally {
     uint64_t used = 0, impossible = 0, links = 0, to_next = 0;
+    uint64_t descending = 0;  // links to the cluster before the one that the entry before links to
+    uint32_t last_target = 0;
 
     bool is_garbage(bool head_is_wrong) const {
         if (used < kFewEntries ? impossible >= 2 && impossible * 2 > used : impossible * 4 > used) return true;
+        if (links >= kFewEntries && descending * 2 > links) return true;
         return head_is_wrong && links >= 2 && to_next * 2 < links;
     }
 };
@@ -64,7 +67,10 @@ Result<TableTrust> TableTrust::judge(AllocationTable& table, const FatGeometry& 
                 ++tally.used;
                 ++tally.links;
                 if (link.value == cluster + 1) ++tally.to_next;
-                if (free.contains(link.value) || linked_twice.contains(link.value)) ++tally.impossible;
+                if (link.value + 1 == tally.last_target) ++tally.descending;
+                tally.last_target = link.value;
+                // Of two links to one cluster the one from the cluster before it is likely the right one.
+                if (free.contains(link.value) || (link.value != cluster + 1 && linked_twice.contains(link.value))) ++tally.impossible;
                 break;
         }
     }

@@ -13,9 +13,10 @@ namespace ntt {
 
 // A garbage table gives chains that look sound by chance: a link that lands on an end mark makes a file of two clusters of
 // somebody else's content. So each sector of the table is judged as a whole, by the entries that cannot be: values out of
-// range, links to free clusters, links to a cluster that another one links to as well. Where more than a quarter of the
-// entries in use are such, none of the sector is believed. Where the table does not even begin with the media byte, a
-// sector whose links do not mostly lead to the next cluster is not believed either (an inverted table has no other sign).
+// range, links to free clusters, links from afar to a cluster that another one links to as well. Where more than a quarter of
+// the entries in use are such, none of the sector is believed. An inverted table has another sign: each entry links to the
+// cluster before the one that the entry before links to. Where the table does not even begin with the media byte, a sector
+// whose links do not mostly lead to the next cluster is not believed either.
 class TableTrust {
 public:
     TableTrust() = default;  // trusts everything

@@ -202,17 +202,20 @@ TEST(FatTable, OfGarbageIsNotBelieved) {
     for (const int bits : {12, 16}) {
         FatMaker maker(bits == 12 ? "mkfs.fat -C -F 12 -s 4 IMG 7000" : "mkfs.fat -C -F 16 -s 4 IMG 20000");
         maker.make_dir("D");
-        for (int i = 0; i < 100; ++i) maker.put("D/" + numbered(i), chosen_bytes(static_cast<uint32_t>(i), 2048u + static_cast<uint32_t>(i) * 61));
+        for (int i = 0; i < 200; ++i) maker.put("D/" + numbered(i), chosen_bytes(static_cast<uint32_t>(i), 2048u + static_cast<uint32_t>(i) * 61));
         const std::string good = maker.image();
         const std::map<std::string, std::string> oracle = maker.oracle();
         std::string copy = good;
         const FatPatch patch(copy, bits);
         const size_t from = patch.fat_offset(0), length = patch.fat_offset(1) - from;
-        for (const bool inverted : {true, false}) {
+        const std::string garbage = chosen_bytes(7, length);
+        // All of the table, and a sector in the middle of what is in use.
+        for (const auto& [inverted, first, end] : {std::tuple<bool, size_t, size_t>{true, 0, length}, {false, 0, length}, {true, 512, 1024}, {false, 512, 1024}}) {
             std::string image = good;
-            for (size_t i = 0; i < 2 * length; ++i) image[from + i] = inverted ? static_cast<char>(~good[from + i]) : chosen_bytes(7, length)[i % length];
+            for (const size_t copy : {from, from + length})
+                for (size_t i = first; i < end && i < length; ++i) image[copy + i] = inverted ? static_cast<char>(~good[copy + i]) : garbage[i];
             const Listing listing = list_fat(image);
-            EXPECT_EQ(listing.count("fat_garbage"), 1u);
+            EXPECT_EQ(listing.count("fat_garbage"), 1u) << bits << " " << inverted << " " << first;
             for (const NameEntry& name : listing.names) {
                 const InodeEntry& inode = listing.at(name.path);
                 if (inode.fs_type != 'f' || !inode.faults.empty()) continue;
