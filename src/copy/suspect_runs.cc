@@ -25,8 +25,13 @@ bool is_one_byte(ByteView sector) {
 // Whether the sector repeats itself at all, before its pattern is worked out.
 bool repeats(ByteView sector) {
     const uint64_t first = word_at(sector.data());
-    for (size_t period = 2; period <= kMaxPatternPeriod; ++period)
-        if (word_at(&sector[period]) == first && std::memcmp(sector.data(), &sector[period], sector.size() - period) == 0) return true;
+    const uint8_t* const end = &sector[kMaxPatternPeriod] + 1;
+    for (const uint8_t* at = &sector[2]; at < end; ++at) {
+        at = static_cast<const uint8_t*>(std::memchr(at, sector[0], static_cast<size_t>(end - at)));
+        if (at == nullptr) return false;
+        const auto period = static_cast<size_t>(at - sector.data());
+        if (word_at(at) == first && std::memcmp(sector.data(), at, sector.size() - period) == 0) return true;
+    }
     return false;
 }
 

@@ -212,8 +212,8 @@ TEST(FatTable, OfGarbageIsNotBelieved) {
         // All of the table, and a sector in the middle of what is in use.
         for (const auto& [inverted, first, end] : {std::tuple<bool, size_t, size_t>{true, 0, length}, {false, 0, length}, {true, 512, 1024}, {false, 512, 1024}}) {
             std::string image = good;
-            for (const size_t copy : {from, from + length})
-                for (size_t i = first; i < end && i < length; ++i) image[copy + i] = inverted ? static_cast<char>(~good[copy + i]) : garbage[i];
+            for (const size_t table : {from, from + length})
+                for (size_t i = first; i < end && i < length; ++i) image[table + i] = inverted ? static_cast<char>(~good[table + i]) : garbage[i];
             const Listing listing = list_fat(image);
             EXPECT_EQ(listing.count("fat_garbage"), 1u) << bits << " " << inverted << " " << first;
             for (const NameEntry& name : listing.names) {
