@@ -51,7 +51,7 @@ void SuspectRuns::interrupt() {
 }
 
 void SuspectRuns::open(FillPattern fill, std::string pattern, uint64_t start, bool abrupt) {
-    open_.emplace();
+    open_ = Open{};
     open_->abrupt = abrupt;
     open_->location = pattern.empty();
     open_->run.file_offset = start;
