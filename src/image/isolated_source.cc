@@ -33,17 +33,11 @@ public:
     IsolatedSource(Env& env, ReaderProgram program, std::string_view format, std::vector<OpenPart> parts)
         : env_(env), program_(std::move(program)), format_(format), open_(std::move(parts)), parts_(described(open_)) {}
 
+    // Before anything else.
     Result<void> open() {
-        auto started = ReaderProcess::start(program_, format_, parts_, files(), ReaderProcess::Memory::shared);
-        if (!started.ok() && started.error().code == ErrorCode::io) TRY(read_parts_here());  // is it this computer?
-        if (!started.ok()) return std::move(started).take_error();
-        process_ = std::move(started).value();
-        const Ready& ready = process_->ready();
-        if (size_ == 0) {
-            size_ = ready.size_bytes;
-            sector_size_ = ready.sector_size;
-        }
-        if (ready.size_bytes != size_ || size_ > kMaxVirtualDiskBytes) return process_->broken("the image's size");
+        TRY(start_process());
+        size_ = process_->ready().size_bytes;
+        sector_size_ = process_->ready().sector_size;
         return {};
     }
 
@@ -72,6 +66,16 @@ public:
     }
 
 private:
+    Result<void> start_process() const {
+        auto started = ReaderProcess::start(program_, format_, parts_, files(), ReaderProcess::Memory::shared);
+        if (!started.ok() && started.error().code == ErrorCode::io) TRY(read_parts_here());  // is it this computer?
+        if (!started.ok()) return std::move(started).take_error();
+        process_ = std::move(started).value();
+        const uint64_t size = process_->ready().size_bytes;
+        if (size == 0 || size > kMaxVirtualDiskBytes || (size_ != 0 && size != size_)) return process_->broken("the image's size");
+        return {};
+    }
+
     Result<void> read_piece(uint64_t offset, ByteSpan out) const {
         Result<void> done = ask(offset, out);
         if (!done.ok() && process_was_lost(done.error())) done = ask(offset, out);
@@ -102,7 +106,7 @@ private:
         if (!process_->alive()) {
             if (++restarts_ > kMaxDecoderRestarts)
                 return make_error(ErrorCode::parser_crash, fmt::format("the process that decodes {} was lost too often", to_terminal_text(parts_.front().path)));
-            TRY(const_cast<IsolatedSource*>(this)->open());
+            TRY(start_process());
         }
         TRY(process_->send(MessageType::read, encode_ranges({{offset, out.size()}})));
         TRY_ASSIGN(const Message answer, process_->receive());

@@ -55,6 +55,8 @@ Error as_of_the_image(Error error) {
 
 Result<void> ReaderProcess::send(MessageType type, std::string_view bytes, const CancelToken* cancel) {
     NTT_CHECK(alive_, "a request to a reader that is gone");
+    if (bytes.size() > kMaxMessageBytes)
+        return make_error(ErrorCode::limit, "the rescue map has more ranges than can be told to a parser");
     const Received sent = child_.channel().send(static_cast<uint8_t>(type), bytes, program_.patience, cancel);
     if (sent != Received::message) return failure_of(sent);
     return {};

@@ -167,11 +167,13 @@ void put(WireWriter& out, const ReaderOptions& options) {
     if (options.fat_zone_file) out.text(*options.fat_zone_file);
     const size_t unread = options.unread ? options.unread->size() : 0;
     out.number(unread);
+    uint64_t end = 0;  // a map may have millions of ranges
     for (size_t i = 0; i < unread; ++i) {
         const UnreadRange& range = (*options.unread)[i];
-        out.number(range.range.offset);
+        out.number(range.range.offset - end);
         out.number(range.range.length);
         out.number(static_cast<uint64_t>(range.cause));
+        end = range.range.end();
     }
 }
 
@@ -182,10 +184,13 @@ ReaderOptions get_options(WireReader& in) {
     if (in.flag()) options.fat_zone_file = std::make_shared<const std::string>(in.text(kMaxText));
     const uint64_t unread = in.number_up_to(kMaxMessageBytes);
     auto ranges = std::make_shared<std::vector<UnreadRange>>();
+    uint64_t end = 0;
     for (uint64_t i = 0; i < unread && in.ok(); ++i) {
         UnreadRange range;
-        range.range.offset = in.number();
-        range.range.length = in.number();
+        range.range.offset = end + in.number_up_to(INT64_MAX);
+        range.range.length = in.number_up_to(INT64_MAX);
+        end = range.range.end();
+        if (end > INT64_MAX) in.fail();
         range.cause = get_enum(in, Cause::PARSER_TIMEOUT);
         ranges->push_back(range);
     }
