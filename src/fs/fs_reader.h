@@ -91,6 +91,9 @@ struct UnreadRange {
 struct ReaderProgram;  // both: image/reader_process.h
 struct SpareReader;
 
+// Whether what is lost may be replaced by what the medium has elsewhere (backups, mirrors, evidence). Never on the medium.
+enum class Repairs : uint8_t { allowed, none };
+
 // What is decided outside the filesystem.
 struct ReaderOptions {
     std::string fat_codepage = "cp850";
@@ -101,6 +104,7 @@ struct ReaderOptions {
     // The program that parses, each volume in a sandboxed process of its own; null: in this process.
     std::shared_ptr<const ReaderProgram> program = nullptr;
     std::shared_ptr<SpareReader> spare = nullptr;  // of this image: left by detection for the first volume
+    Repairs repairs = Repairs::allowed;  // repairs that a volume's detail records are made all the same
 };
 
 class FsReader {
@@ -122,6 +126,7 @@ public:
 
 // Opens the reader for a volume that detection called readable, in this process: options.program has no say. The source must outlive it. `findings` gets what the
 // superblock or boot sector shows. unsupported or io when it cannot be opened after all (the volume is then failed).
+// Repairs that volume.detail records (repair/repair.h) lie over the image, and what they cover is not unread.
 Result<std::unique_ptr<FsReader>> open_reader(const ByteSource& source, const Volume& volume, const ReaderOptions& options,
                                               FindingSink& findings);
 

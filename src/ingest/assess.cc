@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "fs/repair/repair.h"
 #include "image/isolated_archive.h"
 
 namespace ntt {
@@ -60,7 +61,10 @@ public:
     }
 
     Result<void> look_at(Volume& volume) {
-        if (volume.readable) return look_behind(volume);
+        if (volume.readable) {
+            if (replaces_boot_sector(volume.detail)) TRY(look_for_boot_sector(volume, intersect(volume.range(), whole_)));
+            return look_behind(volume);
+        }
         if (volume.role == Role::extended || is_filesystem(volume)) return {};
         const ByteRange place = intersect(volume.range(), whole_);
         std::optional<Fill> fill = out.fill;
@@ -95,15 +99,17 @@ private:
     Result<void> look_for_boot_sector(Volume& volume, ByteRange place) {
         const std::vector<MissingRange> first = context_.damage.missing_in({place.offset, std::min(place.length, kSectorBytes)});
         TRY_ASSIGN(const std::optional<BootSectorLoss> loss, lost_boot_sector(context_.source, place));
-        if (!loss && first.empty()) return {};
+        const bool repaired = replaces_boot_sector(volume.detail);
+        if (!loss && first.empty() && !repaired) return {};
         json evidence = loss ? json::parse(loss->evidence) : json{{"offset", place.offset}};
-        evidence["state"] = first.empty() ? loss->state : std::string_view("unread");
+        evidence["state"] = !first.empty() ? std::string_view("unread") : loss ? loss->state : std::string_view("garbage");
         if (!first.empty()) evidence["cause"] = to_string(first.front().cause);
         if (loss) evidence["filesystem"] = loss->filesystem;
         add_to_detail(volume, {{"lost_boot_sector", evidence}});
         if (!out.boot_sector_lost) out.boot_sector_lost = evidence.dump();
         report("boot_sector_corruption",
-               loss ? fmt::format("the boot sector is lost ({}), but what stands behind it is a {} filesystem's", evidence["state"].get<std::string>(), loss->filesystem)
+               repaired ? fmt::format("the boot sector is lost ({}); the volume is read with another one in its place", evidence["state"].get<std::string>())
+               : loss ? fmt::format("the boot sector is lost ({}), but what stands behind it is a {} filesystem's", evidence["state"].get<std::string>(), loss->filesystem)
                     : "the first sector was not read, and without it no filesystem is recognised",
                evidence, volume.number);
         return {};

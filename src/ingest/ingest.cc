@@ -93,7 +93,7 @@ private:
     Result<void> refuse_if_changed(const BlobId& digest);
     Result<std::optional<MediumRow>> medium_at_this_path();
     Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
-    Result<Detection> detect_volumes_apart(FindingSink& findings);
+    Result<Detection> detect_volumes_apart(const DamageMap& damage, FindingSink& findings);
 
     const IngestContext& context_;
     const IngestOptions& options_;
@@ -200,14 +200,16 @@ Result<Assessment> Run::detect(const DamageMap& damage, FindingSink& findings) {
         volumes_.push_back(std::move(archive.volume));
         return std::move(archive.assessment);
     }
-    TRY_ASSIGN(Detection detection, detect_volumes_apart(findings));
+    TRY_ASSIGN(Detection detection, detect_volumes_apart(damage, findings));
     volumes_ = std::move(detection.volumes);
     return assess_volumes(assessing, volumes_);
 }
 
-// Partition tables and filesystems. A parser that does not survive them costs the image its volumes, and no more.
-Result<Detection> Run::detect_volumes_apart(FindingSink& findings) {
-    Result<Detection> found = detect_apart(*image_.source, reader_, findings, context_.cancel);
+// Partition tables, filesystems, and what stands in for lost structures. A parser that does not survive them costs the image its volumes, and no more.
+Result<Detection> Run::detect_volumes_apart(const DamageMap& damage, FindingSink& findings) {
+    ReaderOptions options = reader_;
+    options.unread = damage.unread();
+    Result<Detection> found = detect_apart(*image_.source, options, findings, context_.cancel);
     if (found.ok()) return found;
     if (is_of_the_host(found.error())) return found;
     const Outcome outcome = outcome_of_parser(found.error()).value_or(Outcome::failed);

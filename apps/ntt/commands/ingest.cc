@@ -48,7 +48,7 @@ public:
         app.add_option("--exclude-from", exclude_from_, "file of regular expressions; names that match are recorded but not copied")->type_name("FILE");
         app.add_flag("--enumerate-only", enumerate_only_, "everything up to and including the verdicts, no copying");
         app.add_flag("--dry-run", dry_run_, "say what would be found; nothing is kept");
-        app.add_flag("--no-repair", no_repair_, "read filesystems as they are (this version makes no repairs)");
+        app.add_flag("--no-repair", no_repair_, "read filesystems as they are: nothing lost is replaced by backups or evidence, not even in memory");
         copying_.declare(app);
     }
 
@@ -59,6 +59,7 @@ public:
         options.name = name_;
         options.medium_hash = medium_hash_;
         options.map_path = map_;
+        if (no_repair_) options.reader.repairs = Repairs::none;
         options.goal = enumerate_only_ || dry_run_ ? IngestGoal::enumerate : IngestGoal::copy;
         if (exclude_from_) {
             TRY_ASSIGN(const std::string text, session.io().env.read_file(*exclude_from_, kMaxPatternBytes));

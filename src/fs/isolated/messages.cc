@@ -19,7 +19,7 @@ constexpr uint64_t kMaxPlaces = uint64_t{1} << 22;
 // What travels is written out field by field below: a new one has to be added there.
 #if defined(__x86_64__) && defined(__GLIBCXX__)
 static_assert(sizeof(InodeEntry) == 312 && sizeof(NameEntry) == 72 && sizeof(DirectoryPlace) == 72 && sizeof(Volume) == 200 &&
-              sizeof(ReaderOptions) == 128);
+              sizeof(ReaderOptions) == 136);
 #endif
 
 enum class Tag : uint8_t { inode = 1, name, directory, finding };
@@ -175,6 +175,7 @@ void put(WireWriter& out, const ReaderOptions& options) {
         out.number(static_cast<uint64_t>(range.cause));
         end = range.range.end();
     }
+    out.number(static_cast<uint64_t>(options.repairs));
 }
 
 ReaderOptions get_options(WireReader& in) {
@@ -195,6 +196,7 @@ ReaderOptions get_options(WireReader& in) {
         ranges->push_back(range);
     }
     if (!ranges->empty()) options.unread = std::move(ranges);
+    options.repairs = get_enum(in, Repairs::none);
     return options;
 }
 

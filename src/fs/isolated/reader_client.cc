@@ -10,6 +10,7 @@
 #include "fs/isolated/entry_checker.h"
 #include "fs/isolated/messages.h"
 #include "fs/listing/budget.h"
+#include "fs/repair/propose.h"
 
 namespace ntt {
 namespace {
@@ -167,7 +168,11 @@ private:
 }  // namespace
 
 Result<Detection> detect_apart(const ByteSource& source, const ReaderOptions& options, FindingSink& findings, const CancelToken& cancel) {
-    if (!goes_apart(source, options)) return detect_volumes(source, findings);
+    if (!goes_apart(source, options)) {
+        TRY_ASSIGN(Detection here, detect_volumes(source, findings));
+        TRY(propose_repairs(source, options, here, findings, cancel));
+        return here;
+    }
     TRY_ASSIGN(const ReaderOptions handed, portable(options));
     TRY_ASSIGN(auto process, start(source, options));
     TRY(process->send(MessageType::detect, encode_detect(handed), &cancel));

@@ -10,8 +10,8 @@
 
 namespace ntt {
 
-// detect_volumes() in a process of its own where options.program says so and the image has open files; else here.
-// The process is left in options.spare, if there is one, for open_apart() to go on with. Errors besides those of detect_volumes(): those of ReaderProcess, which cost the image its volumes.
+// detect_volumes() and propose_repairs() (repair/propose.h) in a process of its own where options.program says so and the image has open files; else here.
+// The process is left in options.spare, if there is one, for open_apart() to go on with. Errors besides those of the two: those of ReaderProcess, which cost the image its volumes.
 Result<Detection> detect_apart(const ByteSource& source, const ReaderOptions& options, FindingSink& findings, const CancelToken& cancel);
 
 // open_reader() in a process of its own, likewise. Entries that break the promises of fs_reader.h end the listing with

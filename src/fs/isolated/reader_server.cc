@@ -9,6 +9,7 @@
 #include "fs/fs_reader.h"
 #include "fs/isolated/messages.h"
 #include "fs/isolated/watched_source.h"
+#include "fs/repair/propose.h"
 #include "image/container_source.h"
 #include "image/isolated_archive.h"
 #include "image/raw_source.h"
@@ -86,7 +87,7 @@ private:
     Result<void> answer(const Message& request) {
         switch (static_cast<MessageType>(request.type)) {
             case MessageType::read: return read(request.bytes);
-            case MessageType::detect: return detect();
+            case MessageType::detect: return detect(request.bytes);
             case MessageType::archive: return archive();
             case MessageType::open: return open(request.bytes);
             case MessageType::list: return list();
@@ -103,9 +104,12 @@ private:
         return say(MessageType::bytes, encode_ranges(source_.damaged_ranges()));
     }
 
-    Result<void> detect() {
+    Result<void> detect(std::string_view message) {
+        TRY_ASSIGN(const ReaderOptions options, decode_detect(message));
+        const CancelToken never;
         FindingList findings;
         TRY_ASSIGN(Detection detection, detect_volumes(source_, findings));
+        TRY(propose_repairs(source_, options, detection, findings, never));
         return say(MessageType::detection, encode_detection({std::move(detection), std::move(findings.findings)}));
     }
 
