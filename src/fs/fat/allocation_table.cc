@@ -16,6 +16,8 @@ constexpr uint32_t entry_mask(int fat_bits) { return fat_bits == 12 ? 0xFFFu : f
 // Copies that are looked at when the chosen one is not in the image; a boot sector may claim 255.
 constexpr uint32_t kMaxCopiesTried = 4;
 
+constexpr size_t kSector = 512;  // by which copies are compared, whatever the sector size: pages hold whole ones
+
 }  // namespace
 
 AllocationTable::AllocationTable(const FatPlace& place, const FatGeometry& geometry)
@@ -34,6 +36,17 @@ Result<AllocationTable> AllocationTable::load(const FatPlace& place, const FatGe
     table.report_absent(findings);
     if (geometry.fat_count > 1 && !geometry.active_fat) TRY(table.compare_copies(findings));
     return table;
+}
+
+AllocationTable AllocationTable::of_copy(const FatPlace& place, const FatGeometry& geometry, uint32_t copy) {
+    AllocationTable table(place, geometry);
+    table.first_choice_ = copy;
+    return table;
+}
+
+void AllocationTable::use_second_copy(std::vector<uint64_t> sectors) {
+    from_second_ = std::move(sectors);
+    for (Page& page : pages_) page.number = UINT64_MAX;
 }
 
 LinkKind AllocationTable::classify(uint32_t value) const {
@@ -96,6 +109,7 @@ Result<const uint8_t*> AllocationTable::page(uint64_t number) {
     }
     slot.unread.clear();
     if (place_.unread) TRY(take_from_other_copies(slot, range));
+    if (!from_second_.empty()) TRY(take_chosen_sectors(slot, range));
     slot.number = number;
     return static_cast<const uint8_t*>(slot.bytes.data());
 }
@@ -134,6 +148,16 @@ Result<void> AllocationTable::take_from_other_copies(Page& page, ByteRange range
     return {};
 }
 
+Result<void> AllocationTable::take_chosen_sectors(Page& page, ByteRange range) {
+    auto sector = std::lower_bound(from_second_.begin(), from_second_.end(), range.offset / kSector);
+    for (; sector != from_second_.end() && *sector * kSector < range.end(); ++sector) {
+        const ByteRange place = intersect({*sector * kSector, kSector}, range);
+        TRY_ASSIGN(const size_t filled, read_copy(1, place.offset, ByteSpan(page.bytes).subspan(place.offset - range.offset, place.length)));
+        NTT_CHECK(filled == place.length, "a sector was chosen from a copy that the image does not have");
+    }
+    return {};
+}
+
 Result<void> AllocationTable::compare_copies(FindingSink& findings) {
     uint64_t first_sector = 0;
     std::vector<uint8_t> other;
@@ -143,19 +167,22 @@ Result<void> AllocationTable::compare_copies(FindingSink& findings) {
         TRY_ASSIGN(const uint8_t* mine, page(number));
         TRY_ASSIGN(const size_t present, read_copy(1, range.offset, other));
         if (std::memcmp(mine, other.data(), present) == 0) continue;
-        // Sectors are counted by 512 bytes inside a page, so that none is counted on two pages.
-        for (size_t at = 0; at < present; at += 512) {
-            const size_t length = std::min<size_t>(512, present - at);
+        for (size_t at = 0; at < present; at += kSector) {
+            const size_t length = std::min(kSector, present - at);
             if (std::memcmp(mine + at, other.data() + at, length) == 0) continue;
             const ByteRange sector{range.offset + at, length};
             if (!unread_in(0, sector).empty() || !unread_in(1, sector).empty()) continue;  // one of them says nothing
-            if (differing_sectors_++ == 0) first_sector = (range.offset + at) / 512;
+            if (differing_sectors_++ == 0) first_sector = (range.offset + at) / kSector;
+            // A sector that only one copy has whole is no choice.
+            const bool both_whole = length == std::min<uint64_t>(kSector, used_bytes_ - range.offset - at);
+            if (both_whole && differing_.size() <= kMaxDifferingListed) differing_.push_back((range.offset + at) / kSector);
         }
     }
     if (differing_sectors_ == 0) return {};
-    const uint64_t at = place_.offset_bytes + geometry_.fat_offset + first_sector * 512;
+    if (differing_.size() > kMaxDifferingListed) differing_.clear();
+    const uint64_t at = place_.offset_bytes + geometry_.fat_offset + first_sector * kSector;
     findings.add({"fat_copies_differ",
-                  fmt::format("the two copies of the FAT differ in {} sectors, the first is sector {}; the first copy is used",
+                  fmt::format("the two copies of the FAT differ in {} sectors, the first is sector {}",
                               differing_sectors_, first_sector),
                   fmt::format(R"({{"sectors":{},"first_sector":{},"sector_size":512,"offset":{},"other_offset":{}}})",
                               differing_sectors_, first_sector, at, at + geometry_.fat_length),

@@ -40,15 +40,19 @@ struct FatPlace {
 
 // Reads the table through a cache of bounded size (kPageBytes * kCachedPages): a floppy's in one go, 500 GB's page by page.
 // Uses the first copy, or the active one of a FAT32 volume without mirroring; what the image does not have of it, or
-// was not read from the medium, comes from the other copies. The source must outlive it. One thread at a time.
+// was not read from the medium, comes from the other copies; where two were read and differ, use_second_copy() says which
+// sectors are taken from the second (copy_choice.h). The source must outlive it. One thread at a time.
 class AllocationTable {
 public:
     static constexpr size_t kPageBytes = 48 << 10;  // a multiple of 12: no 12- or 32-bit entry lies on two pages
     static constexpr size_t kCachedPages = 1024;
+    static constexpr size_t kMaxDifferingListed = 64 << 10;  // sectors; of more the first copy is used
 
     // Reads both copies once and compares them, unless mirroring is off. Findings: fat_copies_differ (how many sectors
     // differ, and the first one), fat_beyond_image, fat_on_missing_sectors. Errors: those of ByteSource::read.
     static Result<AllocationTable> load(const FatPlace& place, const FatGeometry& geometry, FindingSink& findings);
+    // The table as this copy has it (0 or 1); nothing is compared.
+    static AllocationTable of_copy(const FatPlace& place, const FatGeometry& geometry, uint32_t copy);
 
     // What the entry of `cluster` (0 … last_cluster()) says. Errors: those of ByteSource::read.
     Result<FatLink> link(uint32_t cluster);
@@ -56,6 +60,9 @@ public:
     LinkKind classify(uint32_t value) const;
 
     uint64_t differing_sectors() const { return differing_sectors_; }
+    // Which ones, sorted, in 512 bytes from the table's start; empty if they are more than kMaxDifferingListed.
+    const std::vector<uint64_t>& differing() const { return differing_; }
+    void use_second_copy(std::vector<uint64_t> sectors);
 
 private:
     struct Page {
@@ -71,6 +78,7 @@ private:
     // The unread parts of a range of the table in one copy, in table offsets.
     std::vector<UnreadRange> unread_in(uint32_t copy, ByteRange range) const;
     Result<void> take_from_other_copies(Page& page, ByteRange range);
+    Result<void> take_chosen_sectors(Page& page, ByteRange range);
     Result<void> compare_copies(FindingSink& findings);
     void report_absent(FindingSink& findings) const;
     uint64_t present_bytes(uint32_t copy) const;
@@ -81,6 +89,8 @@ private:
     uint64_t used_bytes_ = 0;      // of each copy: what entries 0 … last_cluster() take
     uint64_t readable_bytes_ = 0;  // of them, those that the image has in some copy
     uint64_t differing_sectors_ = 0;
+    std::vector<uint64_t> differing_;
+    std::vector<uint64_t> from_second_;  // sectors that the second copy has right
     std::vector<Page> pages_;  // page n is kept in slot n % size
 };
 

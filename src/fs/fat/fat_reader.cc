@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "fs/fat/chain.h"
+#include "fs/fat/copy_choice.h"
 #include "fs/fat/directory.h"
 #include "fs/fat/directory_sector.h"
 #include "fs/fat/timestamps.h"
@@ -62,6 +63,19 @@ std::vector<ByteRange> first_bytes(const std::vector<ByteRange>& ranges, uint64_
     return out;
 }
 
+// Leaves the first `length` bytes of the file.
+void cut_at(uint64_t length, std::vector<Extent>& extents) {
+    std::erase_if(extents, [&](const Extent& extent) { return extent.file_offset >= length; });
+    if (!extents.empty()) extents.back().length = std::min(extents.back().length, length - extents.back().file_offset);
+}
+
+// For a walk that is not for anybody to see.
+struct Nobody final : EntrySink {
+    void add(Finding) override {}
+    Result<void> add_inode(InodeEntry) override { return {}; }
+    Result<void> add_name(NameEntry) override { return {}; }
+};
+
 class FatReader final : public FsReader {
 public:
     FatReader(const FatPlace& place, FatGeometry geometry, AllocationTable table, TimeZone zone, const CodePage& code_page,
@@ -109,6 +123,8 @@ private:
     void note_shared_with_directories();
     Result<std::optional<Dots>> dots_of(const Directory& directory);
     bool is_unread(ByteRange range) const;
+    Result<void> walk(EntrySink& sink, const CancelToken& cancel);
+    Result<void> choose_copies(EntrySink& sink, const CancelToken& cancel);
     Result<void> list_directory(const Directory& directory, std::vector<Directory>& children);
     Result<DirectoryPlaces> locate(const Directory& directory);
     Result<void> scan_range(Scan& scan, ByteRange range);
@@ -138,6 +154,9 @@ private:
     const CancelToken* cancel_ = nullptr;
     std::vector<uint8_t> buffer_;
 
+    std::unique_ptr<CopyChoice> choice_;        // during choose_copies()
+    std::map<int64_t, uint64_t> disputed_;      // files whose copies disagree, and from which byte on
+    uint64_t sectors_of_second_copy_ = 0;
     std::string label_;
     bool nothing_listed_ = true;
     uint64_t deleted_entries_ = 0, implausible_dates_ = 0, lost_clusters_ = 0, lost_chains_ = 0;
@@ -167,6 +186,29 @@ struct FatReader::Scan {
 };
 
 Result<void> FatReader::list(EntrySink& sink, const CancelToken& cancel) {
+    if (options_.repairs == Repairs::allowed && !table_.differing().empty()) TRY(choose_copies(sink, cancel));
+    return walk(sink, cancel);
+}
+
+// Where the copies of the table differ, a first walk weighs them.
+Result<void> FatReader::choose_copies(EntrySink& sink, const CancelToken& cancel) {
+    TRY_ASSIGN(choice_, CopyChoice::open(place_, geometry_, table_.differing(), cancel));
+    Nobody nobody;
+    Result<void> walked = walk(nobody, cancel);
+    const std::unique_ptr<CopyChoice> choice = std::move(choice_);
+    TRY(std::move(walked));
+    disputed_ = choice->disputed();
+    std::vector<uint64_t> chosen = choice->of_second_copy();
+    sectors_of_second_copy_ = chosen.size();
+    if (chosen.empty()) return {};
+    sink.add({"repaired", fmt::format("{} sectors of the FAT are taken from its second copy: more files are whole with them", chosen.size()),
+              json{{"repair", "fat_sectors_from_second_copy"}, {"sectors", chosen.size()}, {"differing_sectors", table_.differing_sectors()}, {"first_sector", chosen.front()}}.dump(),
+              place_.volume, {}});
+    table_.use_second_copy(std::move(chosen));
+    return {};
+}
+
+Result<void> FatReader::walk(EntrySink& sink, const CancelToken& cancel) {
     sink_ = &sink;
     cancel_ = &cancel;
     directory_clusters_ = proven_directory_clusters_ = file_clusters_ = ClusterSet(geometry_);
@@ -187,6 +229,7 @@ Result<void> FatReader::list(EntrySink& sink, const CancelToken& cancel) {
     TRY(walk_from({{"", {}, geometry_.root_cluster, 0}}));
     // What claims a place that may be another's comes after all that is certain of its own.
     TRY(walk_postponed());
+    if (choice_) return {};  // what entries lead to is enough to choose by
     TRY(take_hidden_entries());
     TRY(walk_postponed());
     TRY_ASSIGN(const LostChains lost, find_lost_chains());
@@ -432,7 +475,8 @@ Result<DirectoryPlaces> FatReader::locate(const Directory& directory) {
     }
     const uint64_t limit_bytes = kMaxEntriesPerDirectory * kDirectoryEntryBytes;
     const uint64_t max_clusters = std::max<uint64_t>(limit_bytes / geometry_.cluster_size, 1);
-    TRY_ASSIGN(const Chain chain, chains_.follow(directory.first_cluster, max_clusters));
+    TRY_ASSIGN(const Chain chain, choice_ ? choice_->weigh_directory(directory.first_cluster, max_clusters)
+                                          : chains_.follow(directory.first_cluster, max_clusters));
     if (chain.stop == ChainStop::longer) {
         places.stop = json{{"cause", "limit"}, {"limit_entries", kMaxEntriesPerDirectory}};
     } else if (chain.stop != ChainStop::end) {
@@ -590,6 +634,7 @@ Result<void> FatReader::deliver(Scan& scan, const ShortEntry& entry, EntryKind k
 
 Result<void> FatReader::lay_out_file(InodeEntry& inode, uint32_t first_cluster, const std::string& path) {
     if (inode.size == 0 && first_cluster == 0) return {};
+    if (choice_) return choice_->weigh_file(inode.ino, first_cluster, inode.size);
     TRY_ASSIGN(FileLayout layout, chains_.lay_out(first_cluster, inode.size));
     const Chain& chain = layout.chain;
     const auto is_taken = [&](ClusterRun run) { return file_clusters_.contains_any(run) || directory_clusters_.contains_any(run); };
@@ -601,6 +646,11 @@ Result<void> FatReader::lay_out_file(InodeEntry& inode, uint32_t first_cluster, 
     for (const ClusterRun& run : chain.runs) file_clusters_.insert(run);
     inode.extents = std::move(layout.extents);
     inode.faults = std::move(layout.faults);
+    if (const auto dispute = disputed_.find(inode.ino); dispute != disputed_.end() && inode.faults.empty()) {
+        const json evidence = {{"kind", "copies_disagree"}, {"first_cluster", first_cluster}};
+        cut_at(dispute->second, inode.extents);
+        inode.faults.push_back({Cause::FAT_CHAIN_INVALID, dispute->second, inode.size - dispute->second, evidence.dump()});
+    }
     if (!inode.faults.empty() || chain.stop == ChainStop::end) return {};
 
     json evidence = json::parse(chain.evidence(chain.clusters));
@@ -673,6 +723,7 @@ std::string FatReader::detail() const {
                 {"boot_label", geometry_.boot_label.empty() ? "" : text(label_utf8(as_bytes(geometry_.boot_label), code_page_))},
                 {"active_fat", active_fat},
                 {"fat_sectors_differ", table_.differing_sectors()},
+                {"fat_sectors_of_second_copy", sectors_of_second_copy_},
                 {"deleted_entries", deleted_entries_},
                 {"implausible_dates", implausible_dates_},
                 {"lost_clusters", lost_clusters_},

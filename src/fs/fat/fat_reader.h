@@ -17,6 +17,8 @@ namespace ntt {
 // Order: each directory's entries as on disk, parents before children. Two entries of one name are two inodes.
 // Times: options.fat_timezone (see timestamps.h); fields that no calendar has give no time.
 //
+// Where the copies of the FAT differ, each sector is taken from the one under which more files are whole (copy_choice.h; finding
+// repaired); a file that is whole in both but differently is FAT_CHAIN_INVALID from where they part. With Repairs::none it is the first copy.
 // Findings: fat_copies_differ, fat_beyond_image (from opening); fat_garbage (sectors of the table that are not believed,
 // table_trust.h); directory_unreadable ("files may be missing here"; kind zeroed or garbage where its sectors hold no directory),
 // directory_dots_wrong, directory_loop, directory_cross_link (files run into directories: ranges), entries_behind_end (an unread

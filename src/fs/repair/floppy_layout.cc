@@ -17,7 +17,7 @@ constexpr uint32_t kMaxReserved = 8, kMaxFatSectors = 12;  // 12 hold the entrie
 constexpr uint32_t kMaxRootSectors = 64;
 constexpr std::array<uint32_t, 7> kClusterSectors = {1, 2, 4, 8, 16, 32, 64};
 constexpr uint32_t kFirstCluster = 2, kFree = 0, kBadCluster = 0xFF7, kFirstEnd = 0xFF8;
-constexpr size_t kMaxFiles = size_t{kMaxRootSectors} * kSlotsPerSector;
+constexpr size_t kMaxEntriesWeighed = 8192;
 
 struct StandardFormat {
     uint32_t kib;
@@ -186,6 +186,22 @@ bool is_directory_sector(ByteView sector, const Table& table) {
     return true;
 }
 
+// Takes the entries of one sector; whether the directory's end mark is in it.
+bool take_entries(ByteView sector, const Table& table, std::vector<Entry>& out) {
+    for (size_t at = 0; at < kFloppySector; at += kSlotBytes) {
+        const ByteView slot = sector.subspan(at, kSlotBytes);
+        if (slot[0] == kEnd) return true;
+        if (slot[0] == kDeleted || slot[0] == '.' || slot[kAttributesAt] == kLongName || (slot[kAttributesAt] & kLabel) != 0) continue;
+        Entry entry;
+        entry.extension = as_text(slot.subspan(8, 3));
+        entry.is_directory = (slot[kAttributesAt] & kDirectory) != 0;
+        entry.size = le32(slot, kSizeAt);
+        if (const uint32_t first = le16(slot, kClusterAt); first != 0) entry.chain = table.chain(first);
+        out.push_back(std::move(entry));
+    }
+    return false;
+}
+
 struct Root {
     std::vector<Entry> entries;
     uint32_t min_sectors = 1, max_sectors = 0;
@@ -198,18 +214,9 @@ Root read_root(const Sectors& disk, uint32_t at, const Table& table) {
     for (uint32_t n = at; n < at + kMaxRootSectors && n < disk.count(); ++n) {
         if (disk.was_read(n) && !is_directory_sector(disk.at(n), table)) break;
         root.max_sectors = n - at + 1;
-        for (size_t slot = 0; slot < kSlotsPerSector && !ended; ++slot) {
-            const ByteView bytes = disk.at(n).subspan(slot * kSlotBytes, kSlotBytes);
-            ended = bytes[0] == kEnd;
-            if (ended || bytes[0] == kDeleted || bytes[kAttributesAt] == kLongName || (bytes[kAttributesAt] & kLabel) != 0) continue;
-            Entry entry;
-            entry.extension = as_text(bytes.subspan(8, 3));
-            entry.is_directory = (bytes[kAttributesAt] & kDirectory) != 0;
-            entry.size = le32(bytes, kSizeAt);
-            if (const uint32_t first = le16(bytes, kClusterAt); first != 0) entry.chain = table.chain(first);
-            root.entries.push_back(std::move(entry));
-            root.min_sectors = n - at + 1;
-        }
+        const size_t before = root.entries.size();
+        if (!ended) ended = take_entries(disk.at(n), table, root.entries);
+        if (root.entries.size() > before) root.min_sectors = n - at + 1;
     }
     return root;
 }
@@ -257,11 +264,15 @@ public:
 
     Evidence weigh() const {
         Evidence out;
-        for (const Entry& entry : root_.entries) {
-            if (entry.is_directory) weigh_directory(entry, out);
-            else if (entry.size != 0) weigh_file(entry, out);
+        std::vector<Entry> entries = root_.entries;
+        const size_t in_root = entries.size();
+        for (size_t i = 0; i < entries.size() && i < kMaxEntriesWeighed; ++i) {
+            const Entry entry = entries[i];
+            if (!entry.is_directory && entry.size != 0) weigh_file(entry, out);
+            // A folder within a folder is one more proof; that it is none proves nothing: what stands there may be of no folder.
+            if (entry.is_directory && !entry.chain.empty()) weigh_directory(entry, i < in_root, out, entries);
         }
-        out.edges = begins_sharply() && ends_sharply();
+        out.edges = begins_sharply() && ends_sharply(entries);
         return out;
     }
 
@@ -276,14 +287,21 @@ private:
         return place(entry.chain.back()) + static_cast<uint32_t>((in_last - 1) / kFloppySector);
     }
 
-    void weigh_directory(const Entry& entry, Evidence& out) const {
-        if (entry.chain.empty()) return;
+    // Adds the entries of a directory that is one.
+    void weigh_directory(const Entry& entry, bool in_root, Evidence& out, std::vector<Entry>& entries) const {
         const uint32_t first = entry.chain.front(), n = place(first);
         if (!disk_.was_read(n)) return;
         const std::string_view text = as_text(disk_.at(n));
         const bool own = text.substr(0, 11) == ".          " && (disk_.at(n)[kAttributesAt] & kDirectory) != 0 && le16(disk_.at(n), kClusterAt) == first;
-        const bool parent = text.substr(kSlotBytes, 11) == "..         " && le16(disk_.at(n), kSlotBytes + kClusterAt) == 0;
-        ++(own && parent ? out.subdirectories : out.subdirectories_wrong);
+        const bool parent = text.substr(kSlotBytes, 11) == "..         " && (!in_root || le16(disk_.at(n), kSlotBytes + kClusterAt) == 0);
+        if (!own || !parent) {
+            if (in_root) ++out.subdirectories_wrong;
+            return;
+        }
+        ++out.subdirectories;
+        for (const uint32_t cluster : entry.chain)
+            for (uint32_t i = 0; i < layout_.cluster_sectors; ++i)
+                if (!disk_.was_read(place(cluster) + i) || take_entries(disk_.at(place(cluster) + i), table_, entries)) return;
     }
 
     void weigh_file(const Entry& entry, Evidence& out) const {
@@ -315,11 +333,11 @@ private:
     }
 
     // The highest cluster in use ends a file, and behind that file's last sector all is one fill, to the end of the image.
-    bool ends_sharply() const {
-        const auto last_file = std::find_if(root_.entries.begin(), root_.entries.end(), [&](const Entry& entry) {
+    bool ends_sharply(const std::vector<Entry>& entries) const {
+        const auto last_file = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) {
             return !entry.is_directory && entry.size != 0 && fits(entry) && entry.chain.back() == table_.highest_used();
         });
-        if (last_file == root_.entries.end()) return false;
+        if (last_file == entries.end()) return false;
         const uint32_t last = last_sector(*last_file);
         if (!disk_.was_read(last) || disk_.is_fill(last) || last + 1 >= disk_.count()) return false;
         const auto fill = disk_.fill(last + 1);

@@ -72,13 +72,22 @@ bool is_sound_record(const Region& region, uint64_t at, uint64_t size) {
     return true;
 }
 
-std::optional<Repair> records_from_mirror(const Region& region, const NtfsBoot& boot) {
+// What was not read but is what the mirror has is proven by it.
+bool is_same(const Region& region, uint64_t a, uint64_t b, uint64_t size) {
+    const auto length = static_cast<size_t>(size);
+    return region.read(a, length).text(0, length) == region.read(b, length).text(0, length);
+}
+
+// The records that are not sound, and those that were not read and are others than in the mirror: `unread` is set by these.
+std::optional<Repair> records_from_mirror(const Region& region, const NtfsBoot& boot, bool& unread) {
     Repair out{std::string(repairs::kNtfsRecords), fmt::format("$MFTMirr at byte {} of the volume", boot.mirror), {}, {}};
+    const uint64_t size = boot.record_size;
     for (uint64_t i = 0; i < kMirroredRecords; ++i) {
-        const uint64_t at = boot.mft + i * boot.record_size, copy = boot.mirror + i * boot.record_size;
-        if (is_sound_record(region, at, boot.record_size) || !is_sound_record(region, copy, boot.record_size)) continue;
-        if (at + boot.record_size > region.visible_bytes()) continue;
-        out.patches.push_back(region.copied(at, boot.record_size, copy));
+        const uint64_t at = boot.mft + i * size, copy = boot.mirror + i * size;
+        if (at + size > region.visible_bytes() || is_sound_record(region, at, size) || !is_sound_record(region, copy, size)) continue;
+        if (is_same(region, at, copy, size)) continue;
+        unread = unread || !region.was_read(at, size);
+        out.patches.push_back(region.copied(at, size, copy));
         out.evidence["records"].push_back(i);
     }
     return out.patches.empty() ? std::nullopt : std::optional(std::move(out));
@@ -90,7 +99,7 @@ Result<std::vector<Proposal>> ntfs_from_copies(const Region& region, const Volum
     std::vector<Proposal> out;
     const bool is_ntfs = volume.fs_type == "ntfs";
     if (!volume.view.empty() && !is_ntfs) return out;
-    const bool unread = !region.was_read(0, kSector);
+    bool unread = false;  // what stands in the place of something that is replaced
     std::optional<NtfsBoot> boot = parse(region.read(0, kSector));
     if (boot && !is_ntfs) boot.reset();  // detection has its reasons
     Proposal proposal{"ntfs", {}, false};
@@ -98,11 +107,12 @@ Result<std::vector<Proposal>> ntfs_from_copies(const Region& region, const Volum
         Patch patch = region.copied(0, kSector, copy->at);
         proposal.repairs.push_back({std::string(repairs::kNtfsBackup), fmt::format("the copy of the boot sector at byte {} of the volume", copy->at),
                                     {std::move(patch)}, {{"copy_at", region.image_offset(copy->at)}}});
-        proposal.overrules = is_ntfs && unread;
+        unread = !region.was_read(0, kSector);
         boot = copy->boot;
     }
     if (boot)
-        if (auto records = records_from_mirror(region, *boot)) proposal.repairs.push_back(*std::move(records));
+        if (auto records = records_from_mirror(region, *boot, unread)) proposal.repairs.push_back(*std::move(records));
+    proposal.overrules = is_ntfs && unread;
     if (region.failure()) return *region.failure();
     if (!proposal.repairs.empty()) out.push_back(std::move(proposal));
     return out;

@@ -145,7 +145,7 @@ TEST_P(Chains, ASizeThatTheVolumeCannotHoldIsImplausible) {
     expect_fault(list().at("VICTIM.BIN"), 10, Cause::IMPLAUSIBLE_SIZE);
 }
 
-TEST_P(Chains, CopiesThatDifferAreReportedAndTheFirstIsUsed) {
+TEST_P(Chains, CopiesThatDifferAreReportedAndTheOneInWhichTheChainFitsIsUsed) {
     patch_->set_in_copy(chain_[4], 0, 1);
     const Listing listing = list();
     EXPECT_EQ(content(image_, listing.at("VICTIM.BIN")), bytes_);
@@ -158,7 +158,24 @@ TEST_P(Chains, CopiesThatDifferAreReportedAndTheFirstIsUsed) {
 
     patch_->set_in_copy(chain_[4], chain_[5], 1);
     patch_->set_in_copy(chain_[4], 0, 0);
-    expect_fault(list().at("VICTIM.BIN"), 5, Cause::FAT_CHAIN_INVALID);
+    const Listing repaired = list();
+    EXPECT_EQ(content(image_, repaired.at("VICTIM.BIN")), bytes_);
+    EXPECT_EQ(repaired.evidence("repaired")["repair"], "fat_sectors_from_second_copy");
+    EXPECT_EQ(repaired.detail["fat_sectors_of_second_copy"], 1);
+    ReaderOptions as_it_is;
+    as_it_is.repairs = Repairs::none;
+    const Listing unrepaired = list_fat(image_, {0, as_it_is});
+    expect_fault(unrepaired.at("VICTIM.BIN"), 5, Cause::FAT_CHAIN_INVALID);
+    EXPECT_EQ(unrepaired.count("repaired"), 0u);
+}
+
+TEST_P(Chains, AFileThatIsWholeInBothCopiesButDifferentlyIsDamagedFromWhereTheyPart) {
+    // In the second copy the last cluster is another one, and nothing says which is right.
+    const uint32_t other = chain_.back() + 20;
+    patch_->set_in_copy(chain_[8], other, 1);
+    patch_->set_in_copy(other, mask(), 1);
+    const auto evidence = expect_fault(list().at("VICTIM.BIN"), 9, Cause::FAT_CHAIN_INVALID);
+    EXPECT_EQ(evidence["kind"], "copies_disagree");
 }
 
 TEST(FatDamage, AFloppyCutAfterSector840KeepsItsListingAndItsPlaces) {
