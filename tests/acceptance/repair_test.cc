@@ -93,7 +93,7 @@ struct Floppy : Medium {
 };
 
 // The mission's pattern 2, field case V17: "without boot sector, filesystem cannot be mounted".
-TEST(V17_LostBootSector, of_every_standard_floppy_is_made_anew_in_memory_and_the_files_come_back) {
+TEST(FieldCase_V17_Repaired, of_every_standard_floppy_is_made_anew_in_memory_and_the_files_come_back) {
     NTT_NEED_TOOL("mformat");
     for (const int kib : {160, 180, 320, 360, 720, 1200, 1440, 2880}) {
         SCOPED_TRACE(kib);
@@ -107,7 +107,7 @@ TEST(V17_LostBootSector, of_every_standard_floppy_is_made_anew_in_memory_and_the
     }
 }
 
-TEST(V17_LostBootSector, is_found_by_content_as_well_without_a_map) {
+TEST(FieldCase_V17_Repaired, is_found_by_content_as_well_without_a_map) {
     NTT_NEED_TOOL("mformat");
     for (const std::string& garbage : {zeros(512), std::string(512, '\xF6'), chosen_bytes(3, 512), chosen_bytes(4, 510) + "\x55\xAA"}) {
         Floppy floppy("-f 1440");
@@ -324,6 +324,79 @@ TEST(LostVolumeHeader, of_HFS_plus_is_read_from_the_alternate_one) {
     }
 }
 
+// --- ext2, ext3, ext4 ---
+
+struct ExtCase {
+    const char* type;
+    uint64_t block_bytes, size_kib;
+};
+
+struct ExtDisk : Medium {
+    explicit ExtDisk(const ExtCase& made) {
+        std::filesystem::create_directories(file("t/folder"));
+        for (uint32_t i = 0; i < 20; ++i) {
+            const std::string path = fmt::format("{}f{}", i % 2 == 0 ? "" : "folder/", i);
+            contents[path] = chosen_bytes(i + 1, 5000 + 700 * i);
+            write_file(file("t/" + path), contents[path]);
+        }
+        make_ext(image(), made.type, made.size_kib, file("t"), fmt::format("-b {}", made.block_bytes));
+        descriptors = made.block_bytes == 1024 ? 2048 : made.block_bytes;
+    }
+    uint64_t descriptors = 0;
+};
+
+class LostInExt : public ::testing::TestWithParam<ExtCase> {
+protected:
+    void SetUp() override { NTT_NEED_TOOL("mke2fs"); }
+};
+
+TEST_P(LostInExt, superblock_comes_from_another_group) {
+    for (const int kind : {0, 1, 2}) {
+        SCOPED_TRACE(kind);
+        ExtDisk medium(GetParam());
+        medium.lose(1024, kind == 0 ? zeros(1024) : chosen_bytes(6, 1024));
+        if (kind == 2) medium.map_unread({{1024, 1024}});
+        expect_all_given_back(medium, "ext_superblock_from_backup\n");
+        expect_nothing_without_repair(medium);
+        EXPECT_EQ(boot_sector_problem(medium), "\n");
+    }
+}
+
+TEST_P(LostInExt, group_descriptors_come_from_another_group) {
+    for (const int kind : {0, 1, 2, 3}) {
+        SCOPED_TRACE(kind);
+        ExtDisk medium(GetParam());
+        const uint64_t block = GetParam().block_bytes;
+        if (kind != 2) medium.lose(medium.descriptors, kind == 0 ? zeros(block) : chosen_bytes(6, block));
+        if (kind >= 2) medium.map_unread({{medium.descriptors, block}}, '*');
+        expect_all_given_back(medium, "ext_group_descriptors_from_backup\n");
+    }
+}
+
+TEST_P(LostInExt, superblock_and_group_descriptors_both_do) {
+    ExtDisk medium(GetParam());
+    medium.lose(0, zeros(medium.descriptors + GetParam().block_bytes));
+    expect_all_given_back(medium, "ext_group_descriptors_from_backup\next_superblock_from_backup\n");
+    expect_nothing_without_repair(medium);
+}
+
+INSTANTIATE_TEST_SUITE_P(OfEachKind, LostInExt,
+                         ::testing::Values(ExtCase{"ext2", 1024, 20 << 10}, ExtCase{"ext3", 2048, 72 << 10}, ExtCase{"ext4", 1024, 40 << 10}, ExtCase{"ext4", 4096, 300 << 10}),
+                         [](const auto& made) { return fmt::format("{}_{}", made.param.type, made.param.block_bytes); });
+
+TEST(LostInExt, a_flipped_field_that_no_checksum_covers_is_seen_by_the_copy) {
+    NTT_NEED_TOOL("mke2fs");
+    for (const uint64_t field : {0x28u, 0x58u}) {  // inodes of a group, size of an inode
+        SCOPED_TRACE(field);
+        ExtDisk medium({"ext2", 1024, 20 << 10});
+        medium.lose(1024 + field, std::string("\x00\x08", 2));
+        expect_all_given_back(medium, "ext_superblock_from_backup\n");
+    }
+    ExtDisk medium({"ext2", 1024, 20 << 10});
+    medium.lose(medium.descriptors + 8, std::string("\x99\x01", 2));  // where the first inode table is
+    expect_all_given_back(medium, "ext_group_descriptors_from_backup\n");
+}
+
 // --- media in order ---
 
 TEST(Repairs, are_not_made_where_nothing_is_lost) {
@@ -335,7 +408,9 @@ TEST(Repairs, are_not_made_where_nothing_is_lost) {
     Medium fat32;
     fat32.tool("truncate -s 40M m.img && mkfs.fat -F 32 m.img");
     fat32.put("F.BIN", chosen_bytes(1, 30'000), "mcopy -i m.img content ::{}");
-    for (const Medium* medium : {static_cast<const Medium*>(&floppy), static_cast<const Medium*>(&ntfs), static_cast<const Medium*>(&fat32)}) {
+    ExtDisk ext2({"ext2", 1024, 20 << 10}), ext4({"ext4", 1024, 20 << 10});
+    const std::vector<const Medium*> media = {&floppy, &ntfs, &fat32, &ext2, &ext4};
+    for (const Medium* medium : media) {
         Ntt ntt;
         EXPECT_EQ(ntt.run({"ingest", medium->image()}).exit, 0);
         EXPECT_EQ(ntt.sql("SELECT count(*) FROM volume WHERE json_extract(detail, '$.repairs') IS NOT NULL"), "0\n");

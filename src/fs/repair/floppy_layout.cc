@@ -17,7 +17,7 @@ constexpr uint32_t kMaxReserved = 8, kMaxFatSectors = 12;  // 12 hold the entrie
 constexpr uint32_t kMaxRootSectors = 64;
 constexpr std::array<uint32_t, 7> kClusterSectors = {1, 2, 4, 8, 16, 32, 64};
 constexpr uint32_t kFirstCluster = 2, kFree = 0, kBadCluster = 0xFF7, kFirstEnd = 0xFF8;
-constexpr size_t kMaxEntriesWeighed = 8192;
+constexpr size_t kMaxPlacements = 16, kMaxEntriesWeighed = 2048;
 
 struct StandardFormat {
     uint32_t kib;
@@ -115,7 +115,7 @@ std::vector<FatPlacement> possible_fats(const Sectors& disk) {
             if (format.media == *media && is_lost(disk, 1 + format.fat_sectors)) found.insert({1, format.fat_sectors, *media});
     std::vector<FatPlacement> out;
     for (const FatPlacement& fat : found)
-        if (fat.at + 2 * fat.sectors < disk.count() && copies_agree(disk, fat)) out.push_back(fat);
+        if (out.size() < kMaxPlacements && fat.at + 2 * fat.sectors < disk.count() && copies_agree(disk, fat)) out.push_back(fat);
     return out;
 }
 
@@ -128,31 +128,39 @@ public:
             bytes_.insert(bytes_.end(), sector.begin(), sector.end());
         }
         entries_ = static_cast<uint32_t>(bytes_.size() * 2 / 3);
-        for (uint32_t cluster = kFirstCluster; cluster < entries_; ++cluster)
-            if (is_used(cluster)) highest_used_ = cluster;
+        for (uint32_t cluster = 0; cluster < entries_; ++cluster) {
+            chains_.push_back(cluster < kFirstCluster ? Chain{} : follow(cluster));
+            if (cluster >= kFirstCluster && is_used(cluster)) highest_used_ = cluster;
+        }
     }
     bool has(uint32_t cluster) const { return cluster >= kFirstCluster && cluster < entries_; }
     bool is_used(uint32_t cluster) const { return entry(cluster) != kFree && entry(cluster) != kBadCluster; }
     uint32_t highest_used() const { return highest_used_; }  // 0: none
-    // The chain from `first`; empty when it does not come to an end mark.
-    std::vector<uint32_t> chain(uint32_t first) const {
-        std::vector<uint32_t> out;
-        for (uint32_t cluster = first; has(cluster) && out.size() < entries_;) {
-            out.push_back(cluster);
-            cluster = entry(cluster);
-            if (cluster >= kFirstEnd) return out;
-        }
-        return {};
-    }
 
-private:
+    // How many clusters follow from one on, that one counted, and the last of them; none when they do not come to an end mark.
+    struct Chain {
+        uint32_t clusters = 0, last = 0;
+    };
+    Chain chain(uint32_t first) const { return has(first) ? chains_[first] : Chain{}; }
     uint32_t entry(uint32_t cluster) const {
         const size_t at = size_t{cluster} * 3 / 2;
         if (at + 1 >= bytes_.size()) return kFree;
         const uint32_t pair = le16(bytes_, at);
         return cluster % 2 == 0 ? pair & 0xFFF : pair >> 4;
     }
+
+private:
+    Chain follow(uint32_t cluster) const {
+        for (Chain out; has(cluster) && out.clusters < entries_;) {
+            ++out.clusters;
+            out.last = cluster;
+            cluster = entry(cluster);
+            if (cluster >= kFirstEnd) return out;
+        }
+        return {};
+    }
     std::vector<uint8_t> bytes_;
+    std::vector<Chain> chains_;
     uint32_t entries_ = 0, highest_used_ = 0;
 };
 
@@ -162,7 +170,8 @@ struct Entry {
     std::string extension;  // upper case, as it stands
     bool is_directory = false;
     uint32_t size = 0;
-    std::vector<uint32_t> chain;
+    uint32_t first = 0;  // cluster
+    Table::Chain chain;
 };
 
 constexpr size_t kAttributesAt = 11, kClusterAt = 26, kSizeAt = 28;
@@ -196,7 +205,8 @@ bool take_entries(ByteView sector, const Table& table, std::vector<Entry>& out) 
         entry.extension = as_text(slot.subspan(8, 3));
         entry.is_directory = (slot[kAttributesAt] & kDirectory) != 0;
         entry.size = le32(slot, kSizeAt);
-        if (const uint32_t first = le16(slot, kClusterAt); first != 0) entry.chain = table.chain(first);
+        entry.first = le16(slot, kClusterAt);
+        entry.chain = table.chain(entry.first);
         out.push_back(std::move(entry));
     }
     return false;
@@ -267,10 +277,10 @@ public:
         std::vector<Entry> entries = root_.entries;
         const size_t in_root = entries.size();
         for (size_t i = 0; i < entries.size() && i < kMaxEntriesWeighed; ++i) {
-            const Entry entry = entries[i];
+            const Entry entry = entries[i];  // a copy: entries grows
             if (!entry.is_directory && entry.size != 0) weigh_file(entry, out);
             // A folder within a folder is one more proof; that it is none proves nothing: what stands there may be of no folder.
-            if (entry.is_directory && !entry.chain.empty()) weigh_directory(entry, i < in_root, out, entries);
+            if (entry.is_directory && entry.chain.clusters != 0) weigh_directory(entry, i < in_root, out, entries);
         }
         out.edges = begins_sharply() && ends_sharply(entries);
         return out;
@@ -280,16 +290,16 @@ private:
     uint32_t place(uint32_t cluster) const { return layout_.data_at() + (cluster - kFirstCluster) * layout_.cluster_sectors; }
     uint64_t cluster_bytes() const { return layout_.cluster_sectors * kFloppySector; }
     uint64_t clusters_for(uint32_t size) const { return (size + cluster_bytes() - 1) / cluster_bytes(); }
-    bool fits(const Entry& entry) const { return !entry.chain.empty() && entry.chain.size() == clusters_for(entry.size); }
+    bool fits(const Entry& entry) const { return entry.chain.clusters != 0 && entry.chain.clusters == clusters_for(entry.size); }
     // The sector that holds the last byte of a file whose chain fits.
     uint32_t last_sector(const Entry& entry) const {
-        const uint64_t in_last = entry.size - (entry.chain.size() - 1) * cluster_bytes();
-        return place(entry.chain.back()) + static_cast<uint32_t>((in_last - 1) / kFloppySector);
+        const uint64_t in_last = entry.size - (entry.chain.clusters - 1) * cluster_bytes();
+        return place(entry.chain.last) + static_cast<uint32_t>((in_last - 1) / kFloppySector);
     }
 
     // Adds the entries of a directory that is one.
     void weigh_directory(const Entry& entry, bool in_root, Evidence& out, std::vector<Entry>& entries) const {
-        const uint32_t first = entry.chain.front(), n = place(first);
+        const uint32_t first = entry.first, n = place(first);
         if (!disk_.was_read(n)) return;
         const std::string_view text = as_text(disk_.at(n));
         const bool own = text.substr(0, 11) == ".          " && (disk_.at(n)[kAttributesAt] & kDirectory) != 0 && le16(disk_.at(n), kClusterAt) == first;
@@ -299,9 +309,11 @@ private:
             return;
         }
         ++out.subdirectories;
-        for (const uint32_t cluster : entry.chain)
+        uint32_t cluster = first;
+        for (uint32_t n_clusters = 0; n_clusters < entry.chain.clusters; ++n_clusters, cluster = table_.entry(cluster))
             for (uint32_t i = 0; i < layout_.cluster_sectors; ++i)
-                if (!disk_.was_read(place(cluster) + i) || take_entries(disk_.at(place(cluster) + i), table_, entries)) return;
+                if (!disk_.was_read(place(cluster) + i) || entries.size() > kMaxEntriesWeighed || take_entries(disk_.at(place(cluster) + i), table_, entries))
+                    return;
     }
 
     void weigh_file(const Entry& entry, Evidence& out) const {
@@ -310,7 +322,7 @@ private:
             return;
         }
         ++out.fits;
-        const uint32_t first = place(entry.chain.front());
+        const uint32_t first = place(entry.first);
         for (const Signature& known : kSignatures) {
             if (!disk_.was_read(first) || entry.extension.substr(0, entry.extension.find(' ')) != known.extension) continue;
             ++out.signatures_testable;
@@ -335,7 +347,7 @@ private:
     // The highest cluster in use ends a file, and behind that file's last sector all is one fill, to the end of the image.
     bool ends_sharply(const std::vector<Entry>& entries) const {
         const auto last_file = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) {
-            return !entry.is_directory && entry.size != 0 && fits(entry) && entry.chain.back() == table_.highest_used();
+            return !entry.is_directory && entry.size != 0 && fits(entry) && entry.chain.last == table_.highest_used();
         });
         if (last_file == entries.end()) return false;
         const uint32_t last = last_sector(*last_file);
