@@ -13,14 +13,14 @@ using nlohmann::json;
 
 namespace {
 
-Result<json> record_of(const Patch& patch, const ByteSource& image) {
+Result<json> record_of(const Patch& patch, size_t shown_bytes, const ByteSource& image) {
     json out = {{"offset", patch.place.offset}, {"length", patch.place.length}};
     if (patch.copied_from) out["copied_from"] = *patch.copied_from;
     else out["bytes"] = to_hex(patch.bytes);
     NTT_CHECK(patch.place.length <= kMaxPatchBytes, "a patch that is too large to record");
     std::vector<uint8_t> replaced(patch.place.length);
     TRY(image.read(patch.place.offset, replaced));
-    out["replaced"] = to_hex(ByteView(replaced).first(std::min(replaced.size(), kMaxReplacedShown)));
+    out["replaced"] = to_hex(ByteView(replaced).first(std::min(replaced.size(), shown_bytes)));
     out["replaced_blake3"] = blake3_of(replaced).hex();
     return out;
 }
@@ -61,10 +61,11 @@ json repairs_in(const std::string& detail) {
 
 Result<json> record_of(const std::vector<Repair>& repairs, const ByteSource& image) {
     json out = json::array();
+    size_t recorded = 0;
     for (const Repair& repair : repairs) {
         json patches = json::array();
         for (const Patch& patch : repair.patches) {
-            TRY_ASSIGN(json one, record_of(patch, image));
+            TRY_ASSIGN(json one, record_of(patch, recorded++ < kMaxPatchesShown ? kMaxReplacedShown : 0, image));
             patches.push_back(std::move(one));
         }
         out.push_back({{"repair", repair.name}, {"from", repair.from}, {"patches", std::move(patches)}, {"evidence", repair.evidence}});

@@ -38,12 +38,14 @@ struct Repair {
 };
 
 inline constexpr size_t kMaxReplacedShown = 1024;         // of the bytes that a patch replaced; all of them have a hash
+inline constexpr size_t kMaxPatchesShown = 64;             // with what they replaced; of the others only the hash
 inline constexpr size_t kMaxPatchBytes = size_t{1} << 20;
 inline constexpr size_t kMaxGivenBytes = size_t{1} << 20;  // of all given patches of a volume: they stand in the catalog as hex
 inline constexpr size_t kMaxPatches = 4096;                // of a volume
 
 // The repairs as "repairs" records them: name, from, evidence, and of each patch its place, where its bytes came from and
-// what they replaced (hex up to kMaxReplacedShown, and the BLAKE3 of all). Errors: those of ByteSource::read.
+// what they replaced (hex up to kMaxReplacedShown of the first kMaxPatchesShown, and the BLAKE3 of all). Below 4 MiB as text.
+// Errors: those of ByteSource::read.
 Result<nlohmann::json> record_of(const std::vector<Repair>& repairs, const ByteSource& image);
 
 // The patches that `detail` (Volume::detail) records; empty without repairs. malformed when the record is none of ours.
