@@ -67,7 +67,7 @@ std::optional<ExtSuper> parse(const ProbeBytes& super) {
     out.made_at = super.le32(0x108);
     out.backup_groups = {super.le32(0x24C), super.le32(0x250)};
     out.seed = out.needs & kChecksumSeed ? super.le32(0x270) : crc32c(~0u, as_bytes(out.uuid));
-    constexpr uint64_t kMaxBlocks = uint64_t{1} << 48;
+    constexpr uint64_t kMaxBlocks = uint64_t{1} << 46;  // of 64 KiB at most: no place overflows
     const bool sizes = std::has_single_bit(out.inode_bytes) && out.inode_bytes >= 128 && out.inode_bytes <= out.block_bytes &&
                        std::has_single_bit(out.descriptor_bytes) && out.descriptor_bytes >= 32 && out.descriptor_bytes <= out.block_bytes;
     const bool counts = out.first_block <= 1 && out.blocks > out.first_block && out.blocks < kMaxBlocks && out.blocks_per_group >= 8 &&
@@ -99,7 +99,7 @@ struct SuperCopy {
 std::optional<SuperCopy> copy_in(const Region& region, uint64_t at, uint64_t group, uint64_t block_bytes) {
     if (!region.was_read(at, kSuperBytes)) return std::nullopt;
     const auto super = parse(region.read(at, kSuperBytes));
-    if (!super || super->group != group || super->block_bytes != block_bytes || super->group_at(group) != at) return std::nullopt;
+    if (!super || super->group != group || super->block_bytes != block_bytes || group >= super->groups() || super->group_at(group) != at) return std::nullopt;
     return SuperCopy{*super, at};
 }
 
@@ -196,7 +196,7 @@ std::optional<Repair> descriptors_from_backups(const Region& region, const ExtSu
     const Descriptors descriptors(region, super);
     if ((super.needs & kMetaBg) != 0 || descriptors.blocks() > kMaxDescriptorBlocks) return std::nullopt;
     std::vector<uint64_t> copies;
-    for (uint64_t group = 1; group < super.groups() && copies.size() < kMaxGroupsLooked; ++group)
+    for (uint64_t group = 1; group < super.groups() && copies.size() < kMaxGroupsLooked && super.group_at(group) < region.visible_bytes(); ++group)
         if (has_copy(super, group) && region.was_read(super.group_at(group), kSuperBytes)) copies.push_back(group);
     Repair out{std::string(repairs::kExtDescriptors), "", {}, {}};
     uint64_t from_group = 0;
