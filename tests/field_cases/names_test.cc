@@ -1,5 +1,6 @@
 // Field cases N: names and numbers of files. docs/field-cases.md has the whole list.
 #include <filesystem>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,39 @@ namespace ntt::test {
 namespace {
 
 std::string b3(const std::string& bytes) { return blake3_of(as_bytes(bytes)).hex(); }
+
+TEST(FieldCase_N1, a_catalogue_with_a_lost_node_costs_the_names_of_that_node_and_says_so) {
+    NTT_NEED_TOOL("xorriso");
+    NTT_NEED_TOOL("mmls");
+    const TempDir dir;
+    std::filesystem::create_directory(dir / "t");
+    std::map<std::string, std::string> hashes;
+    for (uint32_t i = 0; i < 120; ++i) {
+        const std::string name = fmt::format("a letter with a long name, number {:03}.text", i);
+        write_file(dir / "t/" + name, chosen_bytes(i + 1, 3'000));
+        hashes[name] = b3(chosen_bytes(i + 1, 3'000));
+    }
+    // The HFS+ side of the disc alone: "005:  002  0000000128  0000000259  …  Apple_HFS".
+    must("xorriso -as mkisofs -quiet -hfsplus -o disc.iso t && set -- $(mmls -t mac disc.iso | grep Apple_HFS) && dd if=disc.iso of=mac.img bs=512 skip=$(echo $3 | sed s/^0*//) status=none",
+         dir.path().string());
+    // The catalogue file by the volume header, a leaf node in its middle (Technical Note 1150: kind -1 at 8 of a node of 4 KiB).
+    const std::string bytes = read_file(dir / "mac.img");
+    const auto be32 = [&](size_t at) { return uint64_t{static_cast<uint8_t>(bytes[at])} << 24 | static_cast<uint64_t>(static_cast<uint8_t>(bytes[at + 1])) << 16 | static_cast<uint64_t>(static_cast<uint8_t>(bytes[at + 2])) << 8 | static_cast<uint8_t>(bytes[at + 3]); };
+    const uint64_t node = be32(1024 + 272 + 16) * be32(1024 + 40) + 4 * 4096;
+    ASSERT_EQ(bytes[node + 8], '\xFF') << "a leaf node";
+    patch_file(dir / "mac.img", node, std::string(4096, '\0'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "mac.img"}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT view, outcome FROM volume"), "hfsplus|partial\n");
+    size_t stored = 0;
+    for (const auto& [path, file] : ntt.files("mac.img")) {
+        if (file["status"] != "stored") continue;
+        ++stored;
+        EXPECT_EQ(file["blobid"], hashes[path]) << path;
+    }
+    EXPECT_GE(stored, 80u);
+    EXPECT_LT(stored, 120u);
+}
 
 // Where the 32 bytes of this short name ("ASC-LET WP ") stand in the image.
 uint64_t entry_of(const std::string& image, const std::string& name) {
