@@ -31,6 +31,12 @@ void write_matrix_section(const std::string& document, const MatrixSection& sect
 // The document must name every case, and what is recovered must not be less than it says.
 void check_matrix_section(const MatrixSection& section);
 
+// Cases of the document; in which the better peer does not recover every file; in which more comes out here.
+struct MatrixTotals {
+    size_t cases = 0, peers_lose = 0, ours_is_better = 0;
+};
+MatrixTotals totals_of_document();
+
 std::vector<ImageRange> sorted(std::vector<ImageRange> ranges);
 
 }  // namespace ntt::test
