@@ -34,9 +34,11 @@ void add_to_detail(Volume& volume, const json& facts) {
     volume.detail = detail.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-// Whether files may be there that are read, or would be by someone who can.
+// Whether files may be there that are read, or would be by someone who can. Where a parser was lost nobody knows.
 bool is_filesystem(const Volume& volume) {
-    return volume.readable || volume.role == Role::filesystem || volume.role == Role::encrypted || volume.role == Role::swap;
+    const bool parser_lost = volume.outcome == Outcome::parser_crash || volume.outcome == Outcome::parser_timeout ||
+                             volume.outcome == Outcome::budget || volume.outcome == Outcome::failed;
+    return parser_lost || volume.readable || volume.role == Role::filesystem || volume.role == Role::encrypted || volume.role == Role::swap;
 }
 
 // One image under assessment.

@@ -2,7 +2,7 @@
 
 // libewf leaks each chunk it cannot find in a truncated file; see kMaxEwfLostBytes.
 extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() { return "leak:libewf_chunk_data_initialize\n"; }
+extern "C" const char* __lsan_default_suppressions() { return "leak:libewf_chunk_data_initialize\nleak:libewf_segment_table_initialize\n"; }
 
 namespace ntt::test {
 
