@@ -1,6 +1,6 @@
 #include "image/sources.h"
 
-// libewf leaks each chunk it cannot find in a truncated file; see kMaxEwfLostBytes.
+// libewf leaks each chunk it cannot find in a truncated file (see kMaxEwfLostBytes), and a table for each file it cannot open.
 extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() { return "leak:libewf_chunk_data_initialize\nleak:libewf_segment_table_initialize\n"; }
 
