@@ -16,12 +16,13 @@ using nlohmann::json;
 constexpr int kMaxLogicalVolumes = 256;  // named and read through; LVM1 has no more, and few LVM2 groups do
 constexpr uint64_t kMaxMetadataBytes = uint64_t{4} << 20;
 
-// The 32 letters of an LVM UUID as LVM prints them: 6-4-4-4-4-4-6.
+// The 32 letters of an LVM UUID as LVM prints them: 6-4-4-4-4-4-6. Empty if they are not letters, digits, '!' or '#'.
 std::string lvm_uuid(std::string_view letters) {
+    const auto is_letter = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '!' || c == '#'; };
+    if (letters.size() != 32 || !std::all_of(letters.begin(), letters.end(), is_letter)) return {};
     std::string out(letters);
-    if (out.size() != 32) return {};
     for (const size_t dash : {26u, 22u, 18u, 14u, 10u, 6u}) out.insert(dash, 1, '-');
-    return to_display_utf8(out);
+    return out;
 }
 
 Identity physical_volume(std::string view) {

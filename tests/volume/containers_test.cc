@@ -196,6 +196,14 @@ TEST(FieldCase_V15, AnLvm1PhysicalVolumeIsNamedAndWhatIsInOnePieceIsRead) {
     EXPECT_EQ(found.detection.volumes[1].label, "inside");
 }
 
+TEST(Lvm, AnUuidThatIsNoneIsNotShown) {
+    std::string image(24 << 20, '\0');
+    write_lvm1(image, "VG", {"a"}, {{1, 0}});
+    ASSERT_FALSE(detect_bytes(image).first().uuid.empty());
+    image[0x2C + 5] = '\0';
+    EXPECT_EQ(detect_bytes(image).first().uuid, "");
+}
+
 TEST(Lvm, TheTextOfMetadataIsBounded) {
     std::string deep, wide = "a = [";
     for (int i = 0; i < 100000; ++i) deep += "x {";

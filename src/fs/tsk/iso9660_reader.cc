@@ -73,7 +73,8 @@ private:
     uint64_t block_size_ = kIsoSector;
     Folder root_;
     ByteRange path_table_;   // of the volume
-    InodeSet seen_folders_;  // by block
+    InodeSet seen_folders_;                  // by block
+    InodeSet seen_records_;                  // by place: a folder may begin in the middle of another one
     std::map<uint32_t, std::string> paths_;  // of listed folders by block, for the folders that only the path table names
     bool names_missing_ = false;             // some folder could not be read whole
     std::vector<Folder> pending_;
@@ -119,6 +120,7 @@ Result<void> Iso9660Reader::list(EntrySink& sink, const CancelToken& cancel) {
     TRY(list_pending(sink, cancel));
     if (names_missing_) TRY(list_unreached(sink, cancel));
     seen_folders_ = {};
+    seen_records_ = {};
     paths_ = {};
     return {};
 }
@@ -231,6 +233,11 @@ Result<void> Iso9660Reader::visit(const Folder& folder, const std::vector<IsoRec
         report_.count("moved_folders");
         return {};
     }
+    if (!seen_records_.insert(record.offset)) {
+        report_.add("directory_loop", "a part of a folder stands in two places; its names are listed where they were seen first",
+                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + record.offset}}, std::nullopt, sink);
+        return {};
+    }
     InodeEntry inode = describe(pieces);
     std::string name = record.name;
     if (!is_path_part(name)) {
@@ -309,8 +316,11 @@ InodeEntry Iso9660Reader::describe(const std::vector<IsoRecord>& pieces) const {
             map.add_data(file_offset, at, piece.size);
         } else {  // units of the file with gaps between them
             const uint64_t unit = piece.unit * block_size_;
-            for (uint64_t done = 0; done < piece.size; done += unit, at += unit + piece.gap * block_size_)
+            const uint64_t end = window_.image_offset() + window_.size_bytes();
+            uint64_t done = 0;
+            for (; done < piece.size && at < end; done += unit, at += unit + piece.gap * block_size_)
                 map.add_data(file_offset + done, at, std::min(unit, piece.size - done));
+            if (done < piece.size) map.add_data(file_offset + done, at, piece.size - done);  // beyond the image, whatever the gaps
         }
         file_offset += piece.size;
     }

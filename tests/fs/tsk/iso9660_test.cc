@@ -119,6 +119,20 @@ TEST_F(Iso9660, AnUnreadSectorOfAFolderIsAFindingAndHidesOnlyItsOwnNames) {
     EXPECT_GT(list->names.size(), whole->names.size() - 30);
 }
 
+TEST_F(Iso9660, AFolderThatBeginsInsideAnotherOneNamesNothingTwice) {
+    must("mkdir t/many && cd t/many && for i in $(seq 100); do echo $i > file_$i.txt; done", dir_.path().string());
+    must("genisoimage -quiet -R -o i t", dir_.path().string());
+    std::string image = read_file(dir_ / "i");
+    const auto whole = list_bytes(image);
+    // "folder" is made to be the third sector of "many"; block and size stand at 2 and 10 of a record, in both orders.
+    const auto folder = static_cast<size_t>(whole->at("folder").ino), many = static_cast<size_t>(whole->at("many").ino);
+    ASSERT_LT(image[many + 2], 100);
+    image[folder + 2] = image[folder + 9] = static_cast<char>(image[many + 2] + 2);
+    const auto list = list_bytes(image);  // fails at an inode that comes twice
+    EXPECT_TRUE(list->findings.has("directory_loop"));
+    EXPECT_EQ(list->names.size(), whole->names.size() - 2) << "only what was in the folder is gone";
+}
+
 TEST_F(Iso9660, AFileInSeveralRecordsIsOneFile) {
     // A sector by hand: "BIG.BIN;1" twice, the first one with the flag that more follows.
     std::string sector(2048, '\0');
