@@ -120,7 +120,7 @@ void look_at(Subject& subject, const ByteSource& source, const Volume& volume, s
 void prepare(const std::string& name) {
     for (Seed& seed : load_seeds(seed_folder(), name)) {
         Subject& subject = subjects().emplace_back(Subject{std::move(seed), {}, {}});
-        const PatchedImage sound(subject.seed, {}, PatchKind::any);
+        const PatchedImage sound(subject.seed, {});
         NoFindings none;
         const auto detection = detect_volumes(sound, none);
         if (detection.ok())
@@ -145,7 +145,7 @@ void save_if_asked(const ByteSource& source) {
 void run(ByteView input) {
     const Request request = read_request(input);
     Subject& subject = subjects()[request.seed % subjects().size()];
-    const PatchedImage source(subject.seed, input, request.unread ? PatchKind::whole_sectors : PatchKind::any);
+    const PatchedImage source(subject.seed, input);
     save_if_asked(source);
     if (request.unread && source.patched().empty()) return;
     std::vector<Volume> found;

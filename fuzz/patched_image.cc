@@ -89,7 +89,7 @@ Request read_request(ByteView input) {
     return {input[0], input[1], (input[2] & 1) != 0, (input[2] & 2) != 0};
 }
 
-PatchedImage::PatchedImage(Seed& seed, ByteView input, PatchKind kind) : seed_(seed), size_bytes_(seed.bytes.size()) {
+PatchedImage::PatchedImage(Seed& seed, ByteView input) : seed_(seed), size_bytes_(seed.bytes.size()) {
     if (input.size() < kPatchBytes) return;
     if (input[3] & 1) {  // cut: at a place where something begins, or anywhere
         const uint64_t place = le16(input, 4) % (seed_.places.size() + 1);
@@ -98,7 +98,7 @@ PatchedImage::PatchedImage(Seed& seed, ByteView input, PatchKind kind) : seed_(s
     }
     input = input.subspan(kPatchBytes);
     for (size_t i = 0; i < kMaxPatches && input.size() >= kPatchBytes; ++i, input = input.subspan(kPatchBytes))
-        apply(input.first(kPatchBytes), kind);
+        apply(input.first(kPatchBytes));
 }
 
 PatchedImage::~PatchedImage() {
@@ -106,14 +106,13 @@ PatchedImage::~PatchedImage() {
         std::copy(kept->bytes.begin(), kept->bytes.end(), seed_.bytes.begin() + static_cast<std::ptrdiff_t>(kept->offset));
 }
 
-void PatchedImage::apply(ByteView patch, PatchKind kind) {
-    auto operation = static_cast<Operation>(patch[0] % kOperations);
-    if (kind == PatchKind::whole_sectors) operation = patch[0] % 4 == 0 ? Operation::copy : Operation::fill;
+void PatchedImage::apply(ByteView patch) {
+    const auto operation = static_cast<Operation>(patch[0] % kOperations);
+    const bool whole_sectors = patch[1] & 16;  // of a copy or a fill
     const bool big_endian = patch[1] & 1;
     const size_t width = size_t{1} << (patch[1] >> 1 & 3);
     const auto place_of = [&](size_t at) { return uint64_t{seed_.places[le16(patch, at) % seed_.places.size()]} * kSectorBytes; };
-    uint64_t offset = place_of(2) + le16(patch, 4) % kSectorBytes;
-    if (kind == PatchKind::whole_sectors) offset = place_of(2);
+    const uint64_t offset = place_of(2) + le16(patch, 4) % kSectorBytes;
     switch (operation) {
         case Operation::set: {
             const ByteSpan here = at(offset, 1 + patch[1] % 8);
@@ -131,17 +130,15 @@ void PatchedImage::apply(ByteView patch, PatchKind kind) {
         case Operation::copy: {
             uint64_t from = place_of(6) + le16(patch, 8) % kSectorBytes, length = 1 + le16(patch, 10) % kSectorBytes;
             if (patch[1] & 8) length = width;
-            if (kind == PatchKind::whole_sectors) from = place_of(6), length = kSectorBytes;
-            const ByteSpan here = at(offset, length);
+            if (whole_sectors) from = place_of(6), length = kSectorBytes;
+            const ByteSpan here = at(whole_sectors ? place_of(2) : offset, length);
             const uint64_t there = std::min<uint64_t>(here.size(), seed_.bytes.size() - from);
             std::memmove(here.data(), seed_.bytes.data() + from, there);
             return;
         }
         case Operation::fill: {
             constexpr std::array<uint8_t, 4> kFillers = {0x00, 0xFF, 0xF6, 0x55};
-            uint64_t length = 1 + le16(patch, 6) % kSectorBytes;
-            if (kind == PatchKind::whole_sectors) length = kSectorBytes * (1 + patch[6] % 16);
-            const ByteSpan here = at(offset, length);
+            const ByteSpan here = whole_sectors ? at(place_of(2), kSectorBytes * (1 + patch[6] % 16)) : at(offset, 1 + le16(patch, 6) % kSectorBytes);
             std::fill(here.begin(), here.end(), kFillers[patch[8] % kFillers.size()]);
             return;
         }

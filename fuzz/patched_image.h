@@ -33,20 +33,15 @@ std::vector<Seed> load_seeds(const std::string& folder, const std::string& name)
 struct Request {
     size_t seed = 0;      // to be taken modulo their number
     size_t view = 0;      // likewise
-    bool unread = false;  // the patched sectors are bad ones, and the reader is told so
+    bool unread = false;  // the patched sectors are bad ones, whatever they hold, and the reader is told so
     bool detect = false;  // volumes are looked for in the patched image, not in the sound one
 };
 Request read_request(ByteView input);
 
-enum class PatchKind : uint8_t {
-    any,            // set, add, number, copy, fill
-    whole_sectors,  // what a bad sector leaves: it is filled with one byte, or holds what another sector held
-};
-
 // The seed with the input's patches, for as long as this lives. One at a time for each seed.
 class PatchedImage final : public ByteSource {
 public:
-    PatchedImage(Seed& seed, ByteView input, PatchKind kind);
+    PatchedImage(Seed& seed, ByteView input);
     ~PatchedImage() override;
     PatchedImage(const PatchedImage&) = delete;
     PatchedImage& operator=(const PatchedImage&) = delete;
@@ -60,7 +55,7 @@ public:
     std::vector<ByteRange> patched() const;
 
 private:
-    void apply(ByteView patch, PatchKind kind);
+    void apply(ByteView patch);
     ByteSpan at(uint64_t offset, uint64_t length);  // clipped to the seed; what stands there is kept for the destructor
 
     struct Kept {

@@ -18,7 +18,7 @@ std::vector<Seed>& seeds() {
 
 void run(ByteView input) {
     Seed& seed = seeds()[read_request(input).seed % seeds().size()];
-    const PatchedImage source(seed, input, PatchKind::any);
+    const PatchedImage source(seed, input);
     CheckingSink findings(source.size_bytes());
     const auto detection = detect_volumes(source, findings);
     if (!detection.ok()) return check_error(detection.error());
