@@ -11,8 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const ByteView file(data, size);
     const ByteView head = file.first(std::min(size, kFormatHeadBytes)), tail = file.last(std::min(size, kFormatTailBytes));
     const ImageFormat format = identify_format(head, tail);
-    const bool foreign = format.kind == ImageFormat::Kind::foreign;
-    NTT_PROMISE(foreign == !format.foreign.name.empty(), "what is refused is named");
+    const bool named = format.kind == ImageFormat::Kind::foreign || format.kind == ImageFormat::Kind::archive;
+    NTT_PROMISE(named == !format.foreign.name.empty(), "what is no image that is read is named");
     NTT_PROMISE(is_utf8(format.foreign.name) && is_utf8(format.foreign.hint), "names are text");
     if (const auto tar = tar_variant(head)) NTT_PROMISE(tar->starts_with("a tar archive"), "a tar archive is called one");
     return 0;
