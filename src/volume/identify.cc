@@ -21,6 +21,9 @@ constexpr std::array<Probe, 24> kProbes = {
 
 constexpr std::array<std::string_view, 9> kReadable = {"fat", "exfat", "ntfs", "ext", "hfsplus", "ufs", "iso9660", "udf", "hfs"};
 
+// Beyond it no disk goes, and no sum of an offset and a size overflows.
+constexpr uint64_t kMaxSize = uint64_t{1} << 62;
+
 }  // namespace
 
 bool is_readable_family(std::string_view fs_type) {
@@ -42,6 +45,11 @@ Result<std::vector<Identity>> identify(const ByteSource& source, ByteRange range
         } else {
             found.insert(found.begin(), *std::move(raid));
         }
+    }
+    for (Identity& identity : found) {
+        if (identity.size_bytes <= kMaxSize - std::min(range.offset, kMaxSize)) continue;
+        identity.notes["impossible_size"] = identity.size_bytes;
+        identity.size_bytes = 0;
     }
     std::stable_partition(found.begin(), found.end(), [](const Identity& i) { return i.confidence == Confidence::sure; });
     if (window.failure()) return *window.failure();

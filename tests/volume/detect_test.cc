@@ -162,6 +162,17 @@ TEST(Detect, AFilesystemLargerThanItsImageIsAFinding) {
     EXPECT_EQ(found.findings.findings[0].volume, 1);
 }
 
+TEST(Detect, ASizeThatNoDiskHasIsNotTakenForOne) {
+    NTT_NEED_TOOL("mkfs.ntfs");
+    TempDir dir;
+    must("truncate -s 8M i && mkfs.ntfs -q -F i", dir.path().string());
+    patch_file(dir / "i", 0x28, std::string("\0\0\0\0\0\0\x40\0", 8));  // 2^54 sectors of 512 bytes
+    const Detected found = detect_file(dir / "i");
+    EXPECT_EQ(found.only().view, "ntfs");
+    EXPECT_EQ(found.only().size_bytes, uint64_t{8} << 20);
+    EXPECT_NE(found.only().detail.find("\"impossible_size\":9223372036854775808"), std::string::npos) << found.only().detail;
+}
+
 TEST(Detect, AZipDisksFilesystemIsFoundBehindItsFirst32Sectors) {
     NTT_NEED_TOOL("mkfs.fat");
     TempDir dir;

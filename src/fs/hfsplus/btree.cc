@@ -11,6 +11,7 @@ namespace {
 constexpr uint64_t kDescriptor = 14;
 constexpr int8_t kLeaf = -1, kIndex = 0, kHeader = 1, kMap = 2;
 constexpr uint64_t kMaxMapNodes = 65536;
+constexpr uint64_t kMaxTimesTheImage = 2;  // more than the whole image in one tree: its extents lie
 
 int8_t kind_of(const ProbeBytes& node) { return static_cast<int8_t>(node.u8(8)); }
 
@@ -81,8 +82,18 @@ Result<bool> HfsPlusTree::open() {
     } else {
         TRY_ASSIGN(node_bytes_, guessed_node_bytes());
     }
-    nodes_ = node_bytes_ == 0 ? 0 : fork_.size / node_bytes_;
-    return nodes_ > 0;
+    if (node_bytes_ == 0) return false;
+    nodes_ = std::min(fork_.size, bytes_placed()) / node_bytes_;
+    without_extent_ = fork_.size / node_bytes_ - nodes_;
+    return nodes_ + without_extent_ > 0;
+}
+
+// How much of the fork has a place that can be. A damaged header may claim thousands of millions of nodes.
+uint64_t HfsPlusTree::bytes_placed() const {
+    const uint64_t most = kMaxTimesTheImage * source_.size_bytes();
+    uint64_t sum = 0;
+    for (const ByteRange& place : fork_.places) sum += std::min(place.length, most - sum);
+    return sum;
 }
 
 // The header's third record, and the map nodes that follow it.
@@ -168,6 +179,8 @@ Result<void> HfsPlusTree::for_each_leaf_record(const std::function<Result<void>(
         }
         if (!sound) damage({number, node.place.offset, "some of its records are damaged", std::nullopt});
     }
+    if (without_extent_ > 0)
+        damage({nodes_, std::nullopt, "no extent has it, nor those behind it: " + std::to_string(without_extent_) + " in all", std::nullopt});
     return {};
 }
 

@@ -66,13 +66,16 @@ private:
     Result<Node> read_node(uint64_t number, uint64_t node_bytes) const;
     Result<void> read_map(const ProbeBytes& header);
     Result<uint64_t> guessed_node_bytes() const;
+    uint64_t bytes_placed() const;
     bool is_in_use(uint64_t number) const;
     Result<bool> is_chained(uint64_t number, const ProbeBytes& node) const;
 
     const ByteSource& source_;
     HfsPlusFork fork_;
     UnreadRanges unread_;
-    uint64_t node_bytes_ = 0, nodes_ = 0;
+    uint64_t node_bytes_ = 0;
+    uint64_t nodes_ = 0;           // those that have a place
+    uint64_t without_extent_ = 0;  // those that the fork's size counts besides
     std::optional<uint64_t> leaf_records_;
     std::string map_;            // a bit for each node, as far as it could be read
 };

@@ -237,10 +237,11 @@ Result<std::vector<Proposal>> ext_from_backups(const Region& region, const Volum
     const bool super_read = region.was_read(kSuperAt, kSuperBytes);
     Proposal proposal{"ext", {}, false};
     // A checksum proves what was read. Without one a copy is asked; but one of another filesystem only where nothing makes sense.
+    // What stands in the place of one that was not read is no evidence at all: the reader refuses it.
     const bool proven = super && super_read && (super->writes & kMetadataChecksum) != 0;
     std::optional<SuperCopy> copy;
     if (!proven) copy = find_copy(region);
-    if (copy && super && (super->same_filesystem(copy->super) || (super_read && super->uuid != copy->super.uuid))) copy.reset();
+    if (copy && super && super_read && (super->same_filesystem(copy->super) || super->uuid != copy->super.uuid)) copy.reset();
     if (copy) {
         proposal.repairs.push_back({std::string(repairs::kExtSuperblock),
                                     fmt::format("the superblock in group {}, at byte {} of the volume", copy->super.group, copy->at),

@@ -130,6 +130,15 @@ TEST_F(MacSide, TheHeaderOfTheCatalogueOrTheOverflowFileThatIsLostCostsNoFile) {
     EXPECT_EQ(expect_contents_put_in(*list(damaged)), kFiles);
 }
 
+TEST_F(MacSide, ACatalogueThatClaimsMoreThanItsExtentsHoldIsReadAsFarAsTheyGo) {
+    std::string damaged = image_;
+    damaged[volume_.offset_bytes + 1024 + 272 + 1] = '\x10';  // of its size, 64 bits, the second byte: a petabyte and more
+    const auto rest = list(damaged);
+    EXPECT_EQ(expect_contents_put_in(*rest), kFiles);
+    EXPECT_EQ(rest->findings.count("catalogue_node_damaged"), 1u);  // by its header no record is missing
+    EXPECT_NE(rest->evidence("catalogue_node_damaged").find("no extent has it"), std::string::npos);
+}
+
 TEST_F(MacSide, ANodeThatWasNotReadIsNotBelievedThoughItLooksRight) {
     const auto all = leaves();
     auto unread = std::make_shared<std::vector<UnreadRange>>();

@@ -176,6 +176,22 @@ TEST_P(Ext, FilesOutliveTheBitmapOfTheirInodes) {
     EXPECT_TRUE(list->findings.has(has_extents() ? "checksum_failed" : "inode_marked_free"));
 }
 
+// Found by fuzzing: the sector may hold an older superblock, and everything would be looked for in the wrong place.
+TEST_P(Ext, ASuperblockThatWasNotReadIsNotBelieved) {
+    must("mkdir t && echo kept > t/kept", dir_.path().string());
+    make("2M");
+    const auto source = memory_image(read_file(dir_ / "i"));
+    FindingList findings;
+    const auto detection = detect_volumes(*source, findings);
+    ASSERT_OK(detection);
+    ReaderOptions options;
+    options.unread = std::make_shared<std::vector<UnreadRange>>(std::vector<UnreadRange>{{{1024, 512}, Cause::BAD_SECTOR}});
+    const auto reader = open_reader(*source, detection->volumes.at(0), options, findings);
+    ASSERT_FALSE(reader.ok());
+    EXPECT_EQ(reader.error().code, ErrorCode::unsupported);
+    EXPECT_NE(why(reader).find("not read from the medium"), std::string::npos) << why(reader);
+}
+
 TEST_P(Ext, ANameWithASlashInItCannotLeaveItsFolder) {
     must("mkdir t && echo x > t/.._.._etc", dir_.path().string());
     make("2M");
