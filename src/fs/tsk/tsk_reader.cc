@@ -15,12 +15,13 @@
 #include <utility>
 #include <vector>
 
+#include "fs/listing/blanked_source.h"
 #include "fs/listing/content_map.h"
 #include "fs/tsk/exfat_entry.h"
 #include "fs/listing/inode_set.h"
 #include "fs/tsk/iso9660_reader.h"
 #include "fs/listing/listing_report.h"
-#include "fs/tsk/metadata_places.h"
+#include "fs/tsk/ntfs_records.h"
 #include "fs/listing/path_names.h"
 #include "fs/tsk/tsk_attributes.h"
 #include "image/tsk_image.h"
@@ -58,7 +59,6 @@ constexpr FamilyName kFamilies[] = {
     {"hfsplus", Family::hfsplus, TSK_FS_TYPE_HFS_DETECT},
 };
 
-constexpr uint64_t kFirstHfsUserNode = 16;     // the catalogue, the extents overflow file and their like come before
 constexpr uint64_t kFirstNtfsUserRecord = 16;  // $MFT, $MFTMirr ... $Extend and four reserved ones come before
 constexpr int64_t kFirstStreamIno = int64_t{1} << 62;
 
@@ -77,19 +77,6 @@ char type_letter(TSK_FS_META_TYPE_ENUM type) {
     }
 }
 
-int mode_type(char letter) {
-    switch (letter) {
-        case 'f': return 0100000;
-        case 'd': return 0040000;
-        case 'l': return 0120000;
-        case 'b': return 0060000;
-        case 'c': return 0020000;
-        case 'p': return 0010000;
-        case 's': return 0140000;
-        default: return 0;
-    }
-}
-
 class TskReader final : public FsReader {
 public:
     static Result<std::unique_ptr<FsReader>> open(const ByteSource& source, const Volume& volume, const ReaderOptions& options, FindingSink& findings);
@@ -100,7 +87,7 @@ public:
 
 private:
     TskReader(const ByteSource& source, const Volume& volume, Family family, const ReaderOptions& options)
-        : source_(source), volume_(volume), family_(family), places_(options.unread), report_(volume.number) {}
+        : source_(source), volume_(volume), family_(family), unread_(options.unread), report_(volume.number) {}
 
     struct Folder {
         uint64_t ino;
@@ -112,14 +99,31 @@ private:
     };
 
     // --- walking ---
+    Result<void> walk(Folder top, EntrySink& sink, const CancelToken& cancel);
     Result<void> list_folder(const Folder& folder, EntrySink& sink);
     Result<void> visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence,
                        EntrySink& sink);
+    Result<void> add(std::string path, uint64_t ino, const TSK_FS_META& meta, EntrySink& sink);
     Result<void> add_streams(uint64_t ino, const InodeEntry& file, EntrySink& sink);
     bool is_left_out(uint64_t ino);
 
+    // --- NTFS ---
+    struct RecordName {
+        std::string name;
+        uint64_t parent = 0;
+        uint32_t parent_sequence = 0;
+    };
+    Result<void> open_records();
+    Result<void> check_index(const Folder& folder, EntrySink& sink);
+    Result<void> list_lost(EntrySink& sink, const CancelToken& cancel);
+    Result<bool> give_lost(uint64_t ino, EntrySink& sink, const CancelToken& cancel);
+    std::vector<RecordName> names_in_record(uint64_t ino);
+    Result<bool> is_parent(const RecordName& name);  // whether that folder is what the name means
+    Result<std::optional<std::string>> path_by_records(const RecordName& name, int depth);
+    void distrust_lost_continuations(const NtfsRecord& record, const std::string& stream, InodeEntry& out);
+
     // --- what was not read from the medium ---
-    Result<void> find_metadata_places();
+    std::optional<UnreadRange> unread_under_exfat(uint64_t ino) const;
     void report_superblock(FindingSink& findings) const;
     std::vector<ByteRange> ranges_of_attributes(uint64_t ino);  // of all that is not resident
 
@@ -136,11 +140,14 @@ private:
     const ByteSource& source_;
     Volume volume_;
     Family family_;
-    MetadataPlaces places_;
-    std::unique_ptr<TskImage> image_;  // outlives fs_
+    UnreadRanges unread_;
+    std::unique_ptr<ByteSource> blanked_;  // what libtsk sees where something was not read
+    std::unique_ptr<TskImage> image_;      // outlives fs_
     FsPtr fs_;
     FilePtr file_;  // the inode at hand; reused, as libtsk's own walk does
     uint64_t exfat_heap_ = 0;  // where cluster 2 lies in the image
+    std::optional<NtfsRecords> records_;
+    NtfsRecord record_;  // of the inode at hand
 
     // of the running list()
     InodeSet seen_, folders_;
@@ -148,6 +155,8 @@ private:
     std::unordered_map<uint64_t, std::vector<Stream>> streams_;  // of files that have another name to come
     std::vector<Stream> new_streams_;                            // of the inode that was described last
     std::vector<Folder> pending_;
+    std::unordered_map<uint64_t, std::optional<std::string>> paths_by_records_;
+    uint64_t lost_files_ = 0;
     ListingReport report_;
 
     // of read_content()
@@ -166,42 +175,42 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
     std::unique_ptr<TskReader> reader(new TskReader(source, volume, known->family, options));
     if (volume.offset_bytes >= source.size_bytes())
         return make_error(ErrorCode::unsupported, "the volume starts beyond the end of the image");
-    TRY_ASSIGN(reader->image_, TskImage::open(source));
+    if (reader->unread_.any()) {
+        constexpr uint64_t kHfsHeaderAt = 1024, kHeaderBytes = 512;
+        const ByteRange header{volume.offset_bytes, known->family == Family::hfsplus ? kHfsHeaderAt + kHeaderBytes : kHeaderBytes};
+        reader->blanked_ = std::make_unique<BlankedSource>(source, reader->unread_, header);
+    }
+    TRY_ASSIGN(reader->image_, TskImage::open(reader->blanked_ ? *reader->blanked_ : source));
     TskImage& image = *reader->image_;
     reader->fs_.reset(tsk_fs_open_img(image.get(), static_cast<TSK_OFF_T>(volume.offset_bytes), known->tsk_type));
     if (auto failure = image.take_read_error(); failure && !reader->fs_) return *failure;
     if (!reader->fs_)
         return make_error(ErrorCode::unsupported,
                           fmt::format("the {} filesystem cannot be opened: {}", volume.view, take_tsk_error()));
-    reader->file_.reset(tsk_fs_file_open_meta(reader->fs_.get(), nullptr, reader->fs_->root_inum));
+    // Any inode will do, to be used again for the others: in NTFS the table itself, because the root may be lost.
+    reader->file_.reset(tsk_fs_file_open_meta(reader->fs_.get(), nullptr, known->family == Family::ntfs ? 0 : reader->fs_->root_inum));
     if (!reader->file_) {
         if (auto failure = image.take_read_error()) return *failure;
-        return make_error(ErrorCode::unsupported, fmt::format("the root folder cannot be opened: {}", take_tsk_error()));
+        return make_error(ErrorCode::unsupported, fmt::format("the {} filesystem has no first inode: {}", volume.view, take_tsk_error()));
     }
 
     if (known->family == Family::exfat) {
         const ProbeBytes boot = ProbeWindow(source, {volume.offset_bytes, 512}).head();
         reader->exfat_heap_ = volume.offset_bytes + (uint64_t{boot.le32(88)} << (boot.u8(108) & 15));
     }
-    TRY(reader->find_metadata_places());
+    if (known->family == Family::ntfs) TRY(reader->open_records());
     reader->report_superblock(findings);
     return std::unique_ptr<FsReader>(std::move(reader));
 }
 
 // --- what was not read from the medium ---
 
-Result<void> TskReader::find_metadata_places() {
-    if (!places_.has_unread()) return {};
-    if (family_ == Family::exfat) places_.use_exfat(exfat_heap_);
-    if (family_ == Family::ntfs && load(0) != nullptr) {
-        if (const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get(file_.get()); attribute != nullptr && attribute->size > 0) {
-            InodeEntry mft;
-            mft.size = static_cast<uint64_t>(attribute->size);
-            map_attribute(*attribute, place(), std::nullopt, mft);
-            places_.use_mft(std::move(mft.extents), reinterpret_cast<const NTFS_INFO&>(*fs_).mft_rsize_b);  // libtsk's way to derive
-        }
-    }
-    return host_failure();
+// libtsk numbers directory entries of 32 bytes from the start of the cluster heap, from 3 on.
+std::optional<UnreadRange> TskReader::unread_under_exfat(uint64_t ino) const {
+    constexpr uint64_t kFirst = 3, kEntryBytes = 32, kEntriesOfAFile = 3;  // file, stream extension, first name
+    const auto in_heap = ino >= kFirst ? checked_mul(ino - kFirst, kEntryBytes) : std::nullopt;
+    const auto at = in_heap ? checked_add(*in_heap, exfat_heap_) : std::nullopt;
+    return at ? unread_.in({*at, kEntriesOfAFile * kEntryBytes}) : std::nullopt;
 }
 
 // The place where a filesystem says what it is. It made sense, or we were not here; but the medium did not say it.
@@ -209,7 +218,7 @@ void TskReader::report_superblock(FindingSink& findings) const {
     constexpr uint64_t kBytes = 512, kHfsAt = 1024;
     const uint64_t at = volume_.offset_bytes + (family_ == Family::hfsplus ? kHfsAt : 0);
     if (at >= source_.size_bytes()) return;
-    const auto lost = places_.unread_in({at, kBytes});
+    const auto lost = unread_.in({at, kBytes});
     if (!lost) return;
     findings.add({"superblock_on_missing_sectors",
                   "the filesystem's first sector was not read from the medium: what stands there in the image is taken as it is",
@@ -236,13 +245,34 @@ std::vector<ByteRange> TskReader::ranges_of_attributes(uint64_t ino) {
 // --- walking ---
 
 Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
-    pending_ = {{fs_->root_inum, ""}};
-    seen_.insert(fs_->root_inum);
-    folders_.insert(fs_->root_inum);
-    if (const auto lost = places_.unread_under(fs_->root_inum))
-        report_.add("directory_unreadable", "the root folder's inode lies on sectors that were not read: files may be missing here",
-                    {{"path", ""}, {"image_offset", lost->range.offset}, {"length", lost->range.length}, {"cause", to_string(lost->cause)}},
-                    std::nullopt, sink);
+    pending_.clear();
+    paths_by_records_.clear();
+    lost_files_ = 0;
+    const uint64_t root = fs_->root_inum;
+    seen_.insert(root);
+    folders_.insert(root);
+    bool root_is_lost = false;
+    if (records_) {
+        TRY_ASSIGN(const NtfsRecord record, records_->read(root));
+        root_is_lost = record.state != NtfsRecord::State::in_use;
+        if (root_is_lost) {
+            json evidence = {{"path", ""}, {"ino", root}, {"reason", record.reason.empty() ? "its record is not in use" : record.reason}};
+            if (record.image_offset) evidence["image_offset"] = *record.image_offset;
+            if (record.cause) evidence["cause"] = to_string(*record.cause);
+            report_.add("directory_unreadable", "the root folder's record cannot be believed: files may be missing here", evidence, std::nullopt, sink);
+        }
+    }
+    if (!root_is_lost) TRY(walk({root, ""}, sink, cancel));
+    if (records_) TRY(list_lost(sink, cancel));
+    seen_ = {};
+    folders_ = {};
+    streams_.clear();
+    unreadable_.clear();
+    return {};
+}
+
+Result<void> TskReader::walk(Folder top, EntrySink& sink, const CancelToken& cancel) {
+    pending_.push_back(std::move(top));
     while (!pending_.empty()) {
         TRY(cancel.check());
         const Folder folder = std::move(pending_.back());
@@ -251,10 +281,6 @@ Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
         TRY(list_folder(folder, sink));
         std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(before), pending_.end());  // in the order of their names
     }
-    seen_ = {};
-    folders_ = {};
-    streams_.clear();
-    unreadable_.clear();
     return {};
 }
 
@@ -264,6 +290,7 @@ Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
                     {{"path_bytes", folder.path.size()}}, std::nullopt, sink);
         return {};
     }
+    if (records_) TRY(check_index(folder, sink));
     const DirPtr dir(tsk_fs_dir_open_meta(fs_.get(), folder.ino));
     TRY(host_failure());
     if (!dir) {
@@ -272,14 +299,9 @@ Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
                     sink);
         return {};
     }
-    if (places_.has_unread()) {
-        // Of HFS+ all names of all folders stand in the catalogue file.
-        constexpr uint64_t kHfsCatalogue = 4;
-        const bool hfsplus = family_ == Family::hfsplus;
+    if (unread_.any()) {
         const bool root = folder.ino == fs_->root_inum;
-        DirectoryPlace names{folder.path, root ? std::nullopt : std::optional(static_cast<int64_t>(folder.ino)), {}};
-        if (!hfsplus || root) names.ranges = ranges_of_attributes(hfsplus ? kHfsCatalogue : folder.ino);
-        sink.add_directory(std::move(names));
+        sink.add_directory({folder.path, root ? std::nullopt : std::optional(static_cast<int64_t>(folder.ino)), ranges_of_attributes(folder.ino)});
     }
     for (size_t i = 0; i < dir->names_used; ++i) {
         const TSK_FS_NAME& entry = dir->names[i];
@@ -306,8 +328,7 @@ Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
 }
 
 bool TskReader::is_left_out(uint64_t ino) {
-    const bool of_the_system = (family_ == Family::ntfs && ino < kFirstNtfsUserRecord) ||
-                               (family_ == Family::hfsplus && ino < kFirstHfsUserNode && ino != fs_->root_inum);
+    const bool of_the_system = family_ == Family::ntfs && ino < kFirstNtfsUserRecord;
     if (of_the_system) report_.count("system_files");
     return of_the_system;
 }
@@ -340,13 +361,25 @@ Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint6
             if (ino == fs_->root_inum) return {};
         }
     } else {
-        if (const auto lost = places_.unread_under(ino)) {
-            report_.add("inode_unreadable", "a file is lost: its inode lies on sectors that were not read",
-                        {{"path", entry.path}, {"ino", ino}, {"image_offset", lost->range.offset}, {"length", lost->range.length},
-                         {"cause", to_string(lost->cause)}},
-                        static_cast<int64_t>(ino), sink);
+        const auto lost = [&](json evidence) {
+            evidence["path"] = entry.path;
+            evidence["ino"] = ino;
+            report_.add("inode_unreadable", "a file is lost: its inode cannot be believed", evidence, static_cast<int64_t>(ino), sink);
             unreadable_.insert(ino);
+        };
+        if (const auto unread = family_ == Family::exfat ? unread_under_exfat(ino) : std::nullopt) {
+            lost({{"image_offset", unread->range.offset}, {"length", unread->range.length}, {"cause", to_string(unread->cause)}});
             return {};
+        }
+        if (records_) {
+            TRY_ASSIGN(const NtfsRecord record, records_->read(ino));
+            if (record.state != NtfsRecord::State::in_use || record.base != 0) {
+                json evidence = {{"reason", !record.reason.empty() ? record.reason : record.base != 0 ? "it continues another record" : "it is not in use"}};
+                if (record.image_offset) evidence["image_offset"] = *record.image_offset;
+                if (record.cause) evidence["cause"] = to_string(*record.cause);
+                lost(std::move(evidence));
+                return {};
+            }
         }
         const TSK_FS_META* meta = load(ino);
         TRY(host_failure());
@@ -356,9 +389,7 @@ Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint6
         if (!usable) {
             const std::string words =
                 meta ? stale ? "the inode belongs to another file by now" : "the inode is not in use" : take_tsk_error();
-            report_.add("inode_unreadable", "a file is lost: its inode cannot be read",
-                        {{"path", entry.path}, {"ino", ino}, {"libtsk", words}}, static_cast<int64_t>(ino), sink);
-            unreadable_.insert(ino);
+            lost({{"libtsk", words}});
             return {};
         }
         if (meta->type == TSK_FS_META_TYPE_VIRT || meta->type == TSK_FS_META_TYPE_VIRT_DIR) {
@@ -366,29 +397,212 @@ Result<void> TskReader::visit(const Folder& folder, std::string_view name, uint6
             unreadable_.insert(ino);
             return {};
         }
-        new_streams_.clear();
-        InodeEntry inode = describe(ino, *meta);
-        TRY(host_failure());
-        if (inode.fs_type == 'd') {
-            folders_.insert(ino);
-            pending_.push_back({ino, entry.path});
-        }
-        const bool more_names = inode.nlink > 1;
-        if (family_ == Family::ntfs || family_ == Family::hfsplus) {
-            TRY(sink.add_inode(inode));
-            TRY(add_streams(ino, inode, sink));
-        } else {
-            TRY(sink.add_inode(std::move(inode)));
-        }
-        if (!new_streams_.empty()) {
-            for (const Stream& stream : new_streams_) TRY(sink.add_name({entry.path + ":" + stream.name, "", stream.ino}));
-            if (more_names) streams_.emplace(ino, std::move(new_streams_));
-        }
-        return sink.add_name(std::move(entry));
+        return add(std::move(entry.path), ino, *meta, sink);
     }
     if (const auto streams = streams_.find(ino); streams != streams_.end())
         for (const Stream& stream : streams->second) TRY(sink.add_name({entry.path + ":" + stream.name, "", stream.ino}));
     return sink.add_name(std::move(entry));
+}
+
+Result<void> TskReader::add(std::string path, uint64_t ino, const TSK_FS_META& meta, EntrySink& sink) {
+    if (records_) {
+        TRY_ASSIGN(record_, records_->read(ino));
+    }
+    new_streams_.clear();
+    InodeEntry inode = describe(ino, meta);
+    TRY(host_failure());
+    if (family_ == Family::ntfs && inode.fs_type == 'f' && inode.access == ContentAccess::none) {
+        report_.add("inode_unreadable", "a file is lost: its record has no data", {{"path", path}, {"ino", ino}}, static_cast<int64_t>(ino), sink);
+        unreadable_.insert(ino);
+        return {};
+    }
+    if (inode.fs_type == 'd') {
+        folders_.insert(ino);
+        pending_.push_back({ino, path});
+    }
+    const bool more_names = inode.nlink > 1;
+    TRY(sink.add_inode(inode));
+    if (family_ == Family::ntfs) TRY(add_streams(ino, inode, sink));
+    for (const Stream& stream : new_streams_) TRY(sink.add_name({path + ":" + stream.name, "", stream.ino}));
+    if (more_names && !new_streams_.empty()) streams_.emplace(ino, std::move(new_streams_));
+    return sink.add_name({std::move(path), "", static_cast<int64_t>(ino)});
+}
+
+// --- NTFS ---
+
+Result<void> TskReader::open_records() {
+    const auto& ntfs = reinterpret_cast<const NTFS_INFO&>(*fs_);  // libtsk's way to derive
+    InodeEntry mft;
+    if (load(0) != nullptr) {
+        if (const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get(file_.get()); attribute != nullptr && attribute->size > 0) {
+            mft.size = static_cast<uint64_t>(attribute->size);
+            map_attribute(*attribute, place(), std::nullopt, mft);
+        }
+    }
+    take_tsk_error();
+    records_.emplace(source_, volume_.range(), std::move(mft.extents), ntfs.mft_rsize_b, fs_->block_size, unread_);
+    return host_failure();
+}
+
+// The folder's index blocks that are in use: libtsk passes over one that is damaged.
+Result<void> TskReader::check_index(const Folder& folder, EntrySink& sink) {
+    const uint64_t block_bytes = reinterpret_cast<const NTFS_INFO&>(*fs_).idx_rsize_b;
+    if (block_bytes < 512 || load(folder.ino) == nullptr) return host_failure();
+    const TSK_FS_ATTR *allocation = nullptr, *bitmap = nullptr;
+    const int count = tsk_fs_file_attr_getsize(file_.get());
+    for (int i = 0; i < count; ++i) {
+        const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get_idx(file_.get(), i);
+        if (attribute == nullptr || attribute->name == nullptr || std::string_view(attribute->name) != "$I30") continue;
+        if (attribute_type(*attribute) == TSK_FS_ATTR_TYPE_NTFS_IDXALLOC) allocation = attribute;
+        if (attribute_type(*attribute) == TSK_FS_ATTR_TYPE_NTFS_BITMAP) bitmap = attribute;
+    }
+    if (allocation == nullptr || allocation->size <= 0) return host_failure();
+    InodeEntry index;
+    index.size = static_cast<uint64_t>(allocation->size);
+    map_attribute(*allocation, place(), std::nullopt, index);
+    const auto is_used = [&](uint64_t block) {
+        uint8_t byte = 0;
+        const bool read = bitmap != nullptr && tsk_fs_attr_read(bitmap, static_cast<TSK_OFF_T>(block / 8), reinterpret_cast<char*>(&byte), 1, TSK_FS_FILE_READ_FLAG_NONE) == 1;
+        return !read || (byte >> (block % 8) & 1) != 0;
+    };
+    for (const Extent& extent : index.extents) {
+        if (extent.kind != ExtentKind::data) continue;
+        for (uint64_t at = (extent.file_offset + block_bytes - 1) / block_bytes * block_bytes; at + block_bytes <= extent.file_offset + extent.length; at += block_bytes) {
+            if (!is_used(at / block_bytes)) continue;
+            const uint64_t image_offset = extent.image_offset + (at - extent.file_offset);
+            TRY_ASSIGN(const auto damage, records_->index_damage(image_offset, block_bytes));
+            if (!damage) continue;
+            json evidence = {{"path", folder.path}, {"ino", folder.ino}, {"structure", "index block"}, {"image_offset", image_offset}, {"length", block_bytes}, {"reason", damage->reason}};
+            if (damage->cause) evidence["cause"] = to_string(*damage->cause);
+            report_.add("directory_unreadable", "a block of the folder's index cannot be believed: files may be missing here", evidence, static_cast<int64_t>(folder.ino), sink);
+        }
+    }
+    take_tsk_error();
+    return host_failure();
+}
+
+std::vector<TskReader::RecordName> TskReader::names_in_record(uint64_t ino) {
+    constexpr size_t kMaxNames = 1024;  // of one file
+    std::vector<RecordName> out;
+    const TSK_FS_META* meta = load(ino);
+    if (meta == nullptr) return out;
+    for (const TSK_FS_META_NAME_LIST* name = meta->name2; name != nullptr && out.size() < kMaxNames; name = name->next)
+        out.push_back({name->name, name->par_inode, name->par_seq});
+    return out;
+}
+
+Result<bool> TskReader::is_parent(const RecordName& name) {
+    TRY_ASSIGN(const NtfsRecord record, records_->read(name.parent));
+    return record.state == NtfsRecord::State::in_use && record.directory && record.base == 0 && record.sequence == name.parent_sequence;
+}
+
+// nullopt below a folder of the filesystem itself. Empty, or ending in '/'.
+Result<std::optional<std::string>> TskReader::path_by_records(const RecordName& name, int depth) {
+    constexpr int kMaxDepth = 1000;
+    if (name.parent == fs_->root_inum) return std::optional(std::string());
+    if (name.parent < kFirstNtfsUserRecord) return std::optional<std::string>();
+    if (const auto known = paths_by_records_.find(name.parent); known != paths_by_records_.end()) return known->second;
+    std::optional<std::string> path = fmt::format("$lost/ino-{}/", name.parent);
+    TRY_ASSIGN(const bool there, is_parent(name));
+    if (there && depth < kMaxDepth) {
+        const std::vector<RecordName> names = names_in_record(name.parent);
+        if (!names.empty()) {
+            TRY_ASSIGN(path, path_by_records(names.front(), depth + 1));
+            if (path) *path += (is_path_part(names.front().name) ? names.front().name : as_path_part(names.front().name)) + '/';
+            if (path && path->size() > kMaxPathBytes) path = fmt::format("$lost/ino-{}/", name.parent);
+        }
+    }
+    paths_by_records_[name.parent] = path;
+    return path;
+}
+
+// Adds a file that no index named, below the folders that its own record names; false if it is none.
+Result<bool> TskReader::give_lost(uint64_t ino, EntrySink& sink, const CancelToken& cancel) {
+    const std::vector<RecordName> names = names_in_record(ino);
+    std::vector<std::string> paths;
+    for (const RecordName& name : names) {
+        TRY_ASSIGN(const auto folder, path_by_records(name, 0));
+        if (!folder) {
+            report_.count("system_files");
+            return false;
+        }
+        paths.push_back(*folder + (is_path_part(name.name) ? name.name : as_path_part(name.name)));
+    }
+    if (paths.empty()) paths.push_back(fmt::format("$lost/ino-{}", ino));
+    const TSK_FS_META* meta = load(ino);
+    TRY(host_failure());
+    if (meta == nullptr || !(meta->flags & TSK_FS_META_FLAG_ALLOC)) return false;
+    seen_.insert(ino);
+    ++lost_files_;
+    TRY(add(paths[0], ino, *meta, sink));
+    for (size_t i = 1; i < paths.size() && unreadable_.count(ino) == 0; ++i) TRY(sink.add_name({paths[i], "", static_cast<int64_t>(ino)}));
+    if (!pending_.empty()) {
+        Folder folder = std::move(pending_.back());
+        pending_.pop_back();
+        TRY(walk(std::move(folder), sink, cancel));
+    }
+    return true;
+}
+
+// What no index named: a damaged index, or a folder that is lost. Each record knows its file's names and folders.
+Result<void> TskReader::list_lost(EntrySink& sink, const CancelToken& cancel) {
+    constexpr uint64_t kFirstFile = 24;  // those before are the filesystem's own, or reserved
+    constexpr int kMaxDepth = 1000;
+    std::vector<uint64_t> files, folders;
+    for (uint64_t ino = kFirstFile; ino < records_->count(); ++ino) {
+        if (ino % 1024 == 0) TRY(cancel.check());
+        if (seen_.contains(ino)) continue;
+        TRY_ASSIGN(const NtfsRecord record, records_->read(ino));
+        if (record.state == NtfsRecord::State::in_use && record.base == 0) (record.directory ? folders : files).push_back(ino);
+    }
+    for (const uint64_t folder : folders) {
+        while (!seen_.contains(folder)) {
+            TRY(cancel.check());
+            // The topmost that is lost comes first: what its index still names keeps its place.
+            uint64_t top = folder;
+            for (int depth = 0; depth < kMaxDepth; ++depth) {
+                const std::vector<RecordName> names = names_in_record(top);
+                if (names.empty() || names.front().parent < kFirstFile || seen_.contains(names.front().parent)) break;
+                TRY_ASSIGN(const bool there, is_parent(names.front()));
+                if (!there) break;
+                top = names.front().parent;
+            }
+            TRY_ASSIGN(const bool given, give_lost(top, sink, cancel));
+            if (!given) seen_.insert(top);
+        }
+    }
+    for (const uint64_t file : files) {
+        if (seen_.contains(file)) continue;
+        TRY(give_lost(file, sink, cancel));
+    }
+    take_tsk_error();
+    if (lost_files_ > 0) {
+        report_.count("lost_files", lost_files_);
+        report_.add("lost_files", fmt::format("no folder names {} files and folders that are in use: they are listed where their own records place them", lost_files_),
+                    {{"count", lost_files_}}, std::nullopt, sink);
+    }
+    return {};
+}
+
+// Content whose places stand, in part, in records that cannot be believed.
+void TskReader::distrust_lost_continuations(const NtfsRecord& record, const std::string& stream, InodeEntry& out) {
+    const auto fault = [&](const json& evidence, std::optional<Cause> cause) {
+        out.extents.clear();
+        out.faults.clear();
+        out.access = ContentAccess::unreadable;
+        if (out.size > 0) out.faults.push_back({cause.value_or(Cause::FS_CORRUPT), 0, out.size, text_of(evidence)});
+    };
+    if (record.list_is_lost) return fault({{"reason", "the list of the file's records cannot be believed"}}, std::nullopt);
+    for (const NtfsRecord::Continuation& next : record.data_elsewhere) {
+        if (utf16_text(next.stream, Utf16Order::little) != stream) continue;
+        const auto other = records_->read(next.record);
+        if (!other.ok()) return;  // host_failure() has it
+        const bool good = other->state == NtfsRecord::State::in_use && other->base == static_cast<uint64_t>(out.ino & 0xFFFFFFFFFFFF);
+        if (good) continue;
+        json evidence = {{"reason", "a record in which the file goes on cannot be believed"}, {"record", next.record}, {"why", other->reason}};
+        if (other->image_offset) evidence["image_offset"] = *other->image_offset;
+        return fault(evidence, other->cause);
+    }
 }
 
 // --- one inode ---
@@ -413,11 +627,6 @@ InodeEntry TskReader::describe(uint64_t ino, const TSK_FS_META& meta) {
     out.ctime = time(meta.ctime);
     out.crtime = time(meta.crtime);
     out.mtime_ns = meta.mtime_nano < 1000000000 ? static_cast<int>(meta.mtime_nano) : 0;
-    if (family_ == Family::hfsplus) {
-        out.mode = mode_type(out.fs_type) | static_cast<int>(meta.mode);
-        out.uid = meta.uid;
-        out.gid = meta.gid;
-    }
     if (meta.link && out.fs_type == 'l') out.target = meta.link;
 
     std::optional<ExfatEntry> entry;
@@ -469,6 +678,7 @@ void TskReader::describe_content(const TSK_FS_META& meta, std::optional<uint64_t
     const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get(file_.get());
     if (!attribute) {
         const std::string words = take_tsk_error();
+        if (out.size == 0 && family_ == Family::ntfs) return;  // even an empty file has one
         if (out.size == 0) {
             out.access = ContentAccess::extents;
             return;
@@ -478,24 +688,20 @@ void TskReader::describe_content(const TSK_FS_META& meta, std::optional<uint64_t
     }
     if (attribute->size >= 0) out.size = static_cast<uint64_t>(attribute->size);
     map_attribute(*attribute, place(), written_bytes, out);
+    if (records_) distrust_lost_continuations(record_, "", out);
 }
 
-// Named $DATA attributes and resource forks of the inode at hand; `file` is the inode they belong to.
+// Named $DATA attributes of the inode at hand; `file` is the inode they belong to.
 Result<void> TskReader::add_streams(uint64_t ino, const InodeEntry& file, EntrySink& sink) {
     const int count = tsk_fs_file_attr_getsize(file_.get());
     const TSK_FS_ATTR* main = tsk_fs_file_attr_get(file_.get());
     take_tsk_error();  // a folder has no main attribute
-    const bool main_is_compressed = main && (main->flags & TSK_FS_ATTR_COMP);
     for (int i = 0; i < count; ++i) {
         const TSK_FS_ATTR* attribute = tsk_fs_file_attr_get_idx(file_.get(), i);
         if (!attribute || attribute == main || attribute->size < 0) continue;
         const uint32_t type = attribute_type(*attribute);
-        const bool named_data = family_ == Family::ntfs && type == TSK_FS_ATTR_TYPE_NTFS_DATA && attribute->name;
-        const bool fork = family_ == Family::hfsplus && type == TSK_FS_ATTR_TYPE_HFS_RSRC;
-        if (family_ == Family::hfsplus && type == TSK_FS_ATTR_TYPE_HFS_EXT_ATTR) report_.count("extended_attributes");
-        if (!named_data && !fork) continue;
-        if (fork && (attribute->size == 0 || main_is_compressed)) continue;  // compressed: the fork is the file's own content
-        if (ino >= uint64_t{1} << 46) {                                      // no NTFS or HFS+ number is that large
+        if (type != TSK_FS_ATTR_TYPE_NTFS_DATA || !attribute->name) continue;
+        if (ino >= uint64_t{1} << 46) {  // no NTFS number is that large
             report_.count("streams_not_read");
             continue;
         }
@@ -504,11 +710,13 @@ Result<void> TskReader::add_streams(uint64_t ino, const InodeEntry& file, EntryS
         stream.target.reset();
         stream.extents.clear();
         stream.faults.clear();
-        stream.ino = kFirstStreamIno + static_cast<int64_t>(ino << 16 | attribute->id);
         stream.fs_ino = fmt::format("{}-{}-{}", ino, type, attribute->id);
-        stream.stream = fork ? "rsrc" : attribute->name;
+        stream.stream = attribute->name;
         stream.size = static_cast<uint64_t>(attribute->size);
+        stream.ino = static_cast<int64_t>(ino);  // whose continuations are meant
         map_attribute(*attribute, place(), std::nullopt, stream);
+        if (records_) distrust_lost_continuations(record_, stream.stream, stream);
+        stream.ino = kFirstStreamIno + static_cast<int64_t>(ino << 16 | attribute->id);
         new_streams_.push_back({stream.ino, stream.stream});
         report_.count("streams");
         TRY(sink.add_inode(std::move(stream)));
