@@ -72,20 +72,13 @@ bool is_sound_record(const Region& region, uint64_t at, uint64_t size) {
     return true;
 }
 
-// What was not read but is what the mirror has is proven by it.
-bool is_same(const Region& region, uint64_t a, uint64_t b, uint64_t size) {
-    const auto length = static_cast<size_t>(size);
-    return region.read(a, length).text(0, length) == region.read(b, length).text(0, length);
-}
-
-// The records that are not sound, and those that were not read and are others than in the mirror: `unread` is set by these.
+// The records that are not sound, or were not read: the reader would not believe them. `unread` is set by the latter.
 std::optional<Repair> records_from_mirror(const Region& region, const NtfsBoot& boot, bool& unread) {
     Repair out{std::string(repairs::kNtfsRecords), fmt::format("$MFTMirr at byte {} of the volume", boot.mirror), {}, {}};
     const uint64_t size = boot.record_size;
     for (uint64_t i = 0; i < kMirroredRecords; ++i) {
         const uint64_t at = boot.mft + i * size, copy = boot.mirror + i * size;
         if (at + size > region.visible_bytes() || is_sound_record(region, at, size) || !is_sound_record(region, copy, size)) continue;
-        if (is_same(region, at, copy, size)) continue;
         unread = unread || !region.was_read(at, size);
         out.patches.push_back(region.copied(at, size, copy));
         out.evidence["records"].push_back(i);

@@ -83,6 +83,7 @@ Result<NtfsRecord> NtfsRecords::read(uint64_t number) const {
     out.directory = record.le16(22) & kDirectory;
     out.sequence = record.le16(16);
     out.base = record.le64(32) & kRecordNumber;
+    out.base_sequence = record.le16(38);
     if (out.state == NtfsRecord::State::in_use) TRY(read_attribute_list(bytes, number, out));
     return out;
 }
@@ -110,7 +111,7 @@ Result<void> NtfsRecords::read_attribute_list(const std::string& bytes, uint64_t
                     break;
                 }
                 if (entries.le32(entry) == kData && owner != number)
-                    out.data_elsewhere.push_back({owner, std::string(entries.text(entry + entries.u8(entry + 7), size_t{2} * entries.u8(entry + 6)))});
+                    out.data_elsewhere.push_back({owner, entries.le16(entry + 22), std::string(entries.text(entry + entries.u8(entry + 7), size_t{2} * entries.u8(entry + 6)))});
                 entry += entry_length;
             }
         }

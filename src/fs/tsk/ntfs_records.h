@@ -25,11 +25,13 @@ struct NtfsRecord {
 
     uint16_t sequence = 0;
     uint64_t base = 0;  // the record that this one continues; 0 for none
+    uint16_t base_sequence = 0;
     bool directory = false;
 
     // Where $DATA attributes go on, as the attribute list says.
     struct Continuation {
         uint64_t record = 0;
+        uint16_t sequence = 0;
         std::string stream;  // UTF-16 as it stands; empty for the main one
     };
     std::vector<Continuation> data_elsewhere;

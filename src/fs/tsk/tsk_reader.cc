@@ -597,9 +597,11 @@ void TskReader::distrust_lost_continuations(const NtfsRecord& record, const std:
         if (utf16_text(next.stream, Utf16Order::little) != stream) continue;
         const auto other = records_->read(next.record);
         if (!other.ok()) return;  // host_failure() has it
-        const bool good = other->state == NtfsRecord::State::in_use && other->base == static_cast<uint64_t>(out.ino & 0xFFFFFFFFFFFF);
-        if (good) continue;
-        json evidence = {{"reason", "a record in which the file goes on cannot be believed"}, {"record", next.record}, {"why", other->reason}};
+        // A number counts how often a record was used: with another one it went on to another file.
+        const bool is_next = other->sequence == next.sequence && other->base == static_cast<uint64_t>(out.ino & 0xFFFFFFFFFFFF) && other->base_sequence == record.sequence;
+        if (other->state == NtfsRecord::State::in_use && is_next) continue;
+        const std::string why = !other->reason.empty() ? other->reason : !is_next ? "it belongs to another file by now" : "it is not in use";
+        json evidence = {{"reason", "a record in which the file goes on cannot be believed"}, {"record", next.record}, {"why", why}};
         if (other->image_offset) evidence["image_offset"] = *other->image_offset;
         return fault(evidence, other->cause);
     }

@@ -195,6 +195,11 @@ TEST_F(DamagedNtfs, AFileThatNeedsSeveralRecordsIsNotBelievedWithoutOneOfThem) {
         if (static_cast<uint8_t>(image_[record(number) + 32]) != (base & 0xFF) || number == base) continue;
         const bool holds_data = image_[record(number) + static_cast<uint8_t>(image_[record(number) + 20])] == '\x80';
         continued += holds_data;
+        if (holds_data) {
+            std::string reused = image_;
+            ++reused[record(number) + 16];  // its sequence number
+            EXPECT_FALSE(list_bytes(reused)->at("pieces").faults.empty()) << number;
+        }
         for (const bool unread : {false, true}) {
             std::string damaged = image_;
             if (!unread) damaged.replace(record(number), 1024, std::string(1024, '\0'));
