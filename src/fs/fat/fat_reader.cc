@@ -118,6 +118,8 @@ private:
     Result<void> walk_postponed();
     Result<void> take_hidden_entries();
     Result<LostChains> find_lost_chains();
+    Result<void> note_if_directory(uint32_t cluster, LostChains& lost);
+    Result<void> find_directories_without_table(LostChains& lost);
     Result<void> note_lost_chains(const LostChains& lost);
     Result<void> list_lost_directories(const LostChains& lost);
     void note_shared_with_directories();
@@ -224,6 +226,9 @@ Result<void> FatReader::walk(EntrySink& sink, const CancelToken& cancel) {
     if (trust.bad_sectors() != 0)
         report("fat_garbage", fmt::format("{} sectors of the FAT hold what no system wrote: chains through them are not believed", trust.bad_sectors()),
                {{"sectors", trust.bad_sectors()}}, {});
+    if (trust.zeroed_until() != 0)
+        report("fat_zeroed", "the FAT begins with zeros, not with the media byte: it was lost, and what was in use is not known",
+               {{"image_offset", place_.offset_bytes + geometry_.fat_offset}, {"clusters", trust.zeroed_until() - kFirstDataCluster}}, {});
     chains_.believe(std::move(trust));
 
     TRY(walk_from({{"", {}, geometry_.root_cluster, 0}}));
@@ -232,7 +237,8 @@ Result<void> FatReader::walk(EntrySink& sink, const CancelToken& cancel) {
     if (choice_) return {};  // what entries lead to is enough to choose by
     TRY(take_hidden_entries());
     TRY(walk_postponed());
-    TRY_ASSIGN(const LostChains lost, find_lost_chains());
+    TRY_ASSIGN(LostChains lost, find_lost_chains());
+    TRY(find_directories_without_table(lost));
     TRY(note_lost_chains(lost));
     TRY(list_lost_directories(lost));
     note_shared_with_directories();
@@ -323,29 +329,46 @@ Result<FatReader::LostChains> FatReader::find_lost_chains() {
         if (lost.first.size() < kMaxLostListed) lost.first.push_back({cluster, length});
         if (lost.lengths.size() < kMaxLengthsListed) lost.lengths.insert(length);
         if (lost.chains > kMaxLostChainsRead) continue;
-        const ByteRange head{chains_.place_of({cluster, 1}).offset, 2 * kDirectoryEntryBytes};
-        if (head.end() > place_.source.size_bytes() || is_unread(head)) continue;
-        buffer_.resize(head.length);
-        TRY(place_.source.read(head.offset, buffer_));
-        ShortEntry parent;
-        std::memcpy(&parent, &buffer_[kDirectoryEntryBytes], sizeof parent);
-        const uint32_t parent_cluster = start_cluster(parent, geometry_);
-        if (judge_dots(buffer_, cluster, parent_cluster, geometry_) == Dots::right) lost.directories[cluster] = parent_cluster;
+        TRY(note_if_directory(cluster, lost));
     }
     return lost;
+}
+
+// A directory says itself that it begins at `cluster`.
+Result<void> FatReader::note_if_directory(uint32_t cluster, LostChains& lost) {
+    const ByteRange head{chains_.place_of({cluster, 1}).offset, 2 * kDirectoryEntryBytes};
+    if (head.end() > place_.source.size_bytes() || is_unread(head)) return {};
+    buffer_.resize(head.length);
+    TRY(place_.source.read(head.offset, buffer_));
+    ShortEntry parent;
+    std::memcpy(&parent, &buffer_[kDirectoryEntryBytes], sizeof parent);
+    const uint32_t parent_cluster = start_cluster(parent, geometry_);
+    if (judge_dots(buffer_, cluster, parent_cluster, geometry_) == Dots::right) lost.directories[cluster] = parent_cluster;
+    return {};
+}
+
+// Where the table was lost, every cluster may begin a directory.
+Result<void> FatReader::find_directories_without_table(LostChains& lost) {
+    for (uint32_t cluster = kFirstDataCluster; cluster < chains_.trust().zeroed_until(); ++cluster) {
+        if (cluster % 1024 == 0) TRY(cancel_->check());
+        if (!directory_clusters_.contains(cluster)) TRY(note_if_directory(cluster, lost));
+    }
+    return {};
 }
 
 Result<void> FatReader::note_lost_chains(const LostChains& lost) {
     lost_clusters_ = lost.clusters;
     lost_chains_ = lost.chains;
-    if (lost.clusters == 0) return {};
-    json first = json::array();
-    for (const ClusterRun& chain : lost.first) first.push_back({{"first_cluster", chain.first}, {"clusters", chain.count}});
-    report("lost_clusters",
-           fmt::format("{} clusters in {} chains are in use and belong to no file that is listed{}", lost.clusters, lost.chains,
-                       lost.directories.empty() ? std::string() : fmt::format("; {} of the chains are directories, listed below $lost", lost.directories.size())),
-           {{"clusters", lost.clusters}, {"chains", lost.chains}, {"directories", lost.directories.size()}, {"first", first}, {"lengths", lost.lengths}, {"cluster_size", geometry_.cluster_size}}, {});
-    // An empty root over a table that is in use: the root is what was lost (zeros look like an empty directory).
+    if (lost.clusters == 0 && chains_.trust().zeroed_until() == 0) return {};
+    if (lost.clusters != 0) {
+        json first = json::array();
+        for (const ClusterRun& chain : lost.first) first.push_back({{"first_cluster", chain.first}, {"clusters", chain.count}});
+        report("lost_clusters",
+               fmt::format("{} clusters in {} chains are in use and belong to no file that is listed{}", lost.clusters, lost.chains,
+                           lost.directories.empty() ? std::string() : fmt::format("; {} of the chains are directories, listed below $lost", lost.directories.size())),
+               {{"clusters", lost.clusters}, {"chains", lost.chains}, {"directories", lost.directories.size()}, {"first", first}, {"lengths", lost.lengths}, {"cluster_size", geometry_.cluster_size}}, {});
+    }
+    // An empty root over a table that is in use, or that was lost with it: the root is what was lost (zeros look like an empty directory).
     if (nothing_listed_ && deleted_entries_ == 0 && !findings_by_code_.contains("directory_unreadable"))
         report_unreadable({"", {}, geometry_.root_cluster, 0}, {{"cause", to_string(Cause::FS_CORRUPT)}, {"clusters_in_use", lost.clusters}, {"entries_read", 0}});
     return {};

@@ -20,7 +20,7 @@ namespace ntt {
 // Where the copies of the FAT differ, each sector is taken from the one under which more files are whole (copy_choice.h; finding
 // repaired); a file that is whole in both but differently is FAT_CHAIN_INVALID from where they part. With Repairs::none it is the first copy.
 // Findings: fat_copies_differ, fat_beyond_image (from opening); fat_garbage (sectors of the table that are not believed,
-// table_trust.h); directory_unreadable ("files may be missing here"; kind zeroed or garbage where its sectors hold no directory),
+// table_trust.h), fat_zeroed (the table was lost from its start on); directory_unreadable ("files may be missing here"; kind zeroed or garbage where its sectors hold no directory),
 // directory_dots_wrong, directory_loop, directory_cross_link (files run into directories: ranges), entries_behind_end (an unread
 // sector looks like an end mark), duplicate_entry, implausible_date (no time is given for what no calendar has), name_invalid,
 // long_name_orphan (once a directory), fat_chain_long (the chain goes on behind the file's last byte), fat_chain_unterminated (content
@@ -29,7 +29,7 @@ namespace ntt {
 // invalid_argument for an unknown code page or time zone; those of ByteSource::read.
 //
 // What is listed although no entry leads to it in order: entries behind a sector of zeros, if the table bears them out; and
-// directories in chains that belong to nobody, which say themselves what they are, as "$lost/cluster-<first cluster>/...". Entries
+// directories in chains that belong to nobody, or anywhere under a lost table, which say themselves what they are, as "$lost/cluster-<first cluster>/...". Entries
 // in sectors that were not read are never listed. A directory whose first entries name another place or parent goes last.
 //
 // detail(): codepage, timezone, fat_bits, sector_size, cluster_size, clusters, oem_name, type_text, label, boot_label,

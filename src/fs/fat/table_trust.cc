@@ -34,12 +34,18 @@ Result<TableTrust> TableTrust::judge(AllocationTable& table, const FatGeometry& 
     ClusterSet free(geometry), linked(geometry), linked_twice(geometry);
     TRY_ASSIGN(const FatLink head, table.link(0));
     const bool head_is_wrong = !is_head(head, geometry.fat_bits);
+    TRY_ASSIGN(const FatLink second, table.link(1));
+    uint32_t zeros = head.kind == LinkKind::free && second.kind == LinkKind::free ? kFirstDataCluster : 0;
     for (uint32_t cluster = kFirstDataCluster; cluster <= geometry.last_cluster(); ++cluster) {
         if (cluster % kCheckEvery == 0) TRY(cancel.check());
         TRY_ASSIGN(const FatLink link, table.link(cluster));
-        if (link.kind == LinkKind::free) free.insert(cluster);
+        if (link.kind == LinkKind::free) {
+            free.insert(cluster);
+            if (zeros == cluster) ++zeros;
+        }
         if (link.kind == LinkKind::next && !linked.insert(link.value)) linked_twice.insert(link.value);
     }
+    if (zeros > geometry.last_cluster() || out.sector_of(zeros) > 0) out.zeroed_until_ = zeros;
 
     std::vector<size_t> bad;
     Tally tally;

@@ -26,6 +26,9 @@ public:
     // Whether the entry of this cluster may be believed.
     bool trusts(uint32_t cluster) const { return bad_.empty() || !bad_[sector_of(cluster)]; }
     uint64_t bad_sectors() const { return bad_sectors_; }
+    // A table begins with the media byte, even of an empty disk. Where its first sector is zeros it was lost, and so was what
+    // follows of zeros: the first cluster behind them. 0 if the table begins as it should.
+    uint32_t zeroed_until() const { return zeroed_until_; }
 
 private:
     size_t sector_of(uint32_t cluster) const { return static_cast<size_t>(uint64_t{cluster} * bits_ / 8 / 512); }
@@ -33,6 +36,7 @@ private:
     uint64_t bits_ = 12;
     std::vector<bool> bad_;  // empty if none is
     uint64_t bad_sectors_ = 0;
+    uint32_t zeroed_until_ = 0;
 };
 
 }  // namespace ntt

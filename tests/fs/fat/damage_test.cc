@@ -420,6 +420,25 @@ TEST(FatDamage, BehindAZeroedSectorOfTheRootWhatTheTableBearsOutIsListed) {
     EXPECT_EQ(listing.evidence("entries_behind_end")["count"], 40 - 32);
 }
 
+TEST(FatDamage, ATableAndARootOfZerosAreNoEmptyDiskAndDirectoriesBehindThemAreFound) {
+    NTT_NEED_TOOL("mformat");
+    FatMaker maker = FatMaker::floppy();
+    EXPECT_EQ(list_fat(maker.image()).findings.size(), 0u);  // an empty disk
+    maker.put("GONE.TXT", "x");
+    maker.make_dir("SUB");
+    maker.make_dir("SUB/DEEP");
+    maker.put("SUB/SMALL.TXT", "in one cluster");
+    maker.put("SUB/DEEP/LARGE.BIN", chosen_bytes(1, 2000));
+    std::string image = maker.image();
+    image.replace(512, 32 * 512, std::string(32 * 512, '\0'));
+    const Listing listing = list_fat(image);
+    EXPECT_THAT(listing.paths(), ElementsAre("$lost/cluster-3", "$lost/cluster-3/DEEP", "$lost/cluster-3/SMALL.TXT", "$lost/cluster-3/DEEP/LARGE.BIN"));
+    EXPECT_EQ(content(image, listing.at("$lost/cluster-3/SMALL.TXT")), "in one cluster");
+    EXPECT_FALSE(listing.at("$lost/cluster-3/DEEP/LARGE.BIN").faults.empty());
+    EXPECT_EQ(listing.evidence("fat_zeroed")["image_offset"], 512);
+    EXPECT_EQ(listing.evidence("directory_unreadable")["path"], "/");
+}
+
 TEST(FatDamage, FindingsOfOneKindAreBounded) {
     NTT_NEED_TOOL("mkfs.fat");
     FatMaker maker("mkfs.fat -F 16 -r 4096 -C IMG 16384");
