@@ -41,17 +41,23 @@ struct Fill {
     FillPattern pattern;
     uint64_t filled_bytes = 0;       // in sectors that hold nothing else
     uint64_t length = 0;             // of the range
+    uint64_t unread_bytes = 0;       // of it, in sectors that were not read from the medium: nothing is known of them
     std::vector<ByteRange> others;   // sectors of the image that hold something else, merged; the first kMaxOtherRanges
     uint64_t other_ranges = 0;
 
-    bool whole() const { return filled_bytes == length; }
-    double share() const { return static_cast<double>(filled_bytes) / static_cast<double>(length); }
+    // Of what was read.
+    uint64_t other_bytes() const { return length - unread_bytes - filled_bytes; }
+    bool whole() const { return other_bytes() == 0; }
+    double share() const { return static_cast<double>(filled_bytes) / static_cast<double>(length - unread_bytes); }
 };
 inline constexpr size_t kMaxOtherRanges = 16;
 
-// The pattern that fills at least kMinFillShare of `range` (inside the image); nullopt if none does, or the range is
-// empty. Samples spread over the range say no cheaply; a yes is proven by reading everything.
-Result<std::optional<Fill>> fill_of(const ByteSource& source, ByteRange range, const CancelToken& cancel);
+// The pattern that fills `range` (inside the image) but for leftovers: at least kMinFillShare of what was read, all but
+// kMaxOtherBytes of it. nullopt if none does, the range is empty, or less than kMinReadShare of it was read. `unread`: parts of the
+// image, sorted. Samples spread over the range say no cheaply; a yes is proven by reading everything.
+Result<std::optional<Fill>> fill_of(const ByteSource& source, ByteRange range, const std::vector<ByteRange>& unread, const CancelToken& cancel);
 inline constexpr double kMinFillShare = 0.99;
+inline constexpr uint64_t kMaxOtherBytes = 1 << 20;  // a table, a label, a boot sector; not a filesystem that nobody knows
+inline constexpr double kMinReadShare = 0.9;
 
 }  // namespace ntt

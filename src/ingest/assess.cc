@@ -18,6 +18,7 @@ constexpr uint64_t kSectorBytes = 512;
 
 json json_of(const Fill& fill) {
     json out = {{"fill", fill.pattern.word()}, {fill.pattern.byte() ? "fill_byte" : "fill_pattern", fill.pattern.text()}, {"fill_share", fill.share()}};
+    if (fill.unread_bytes != 0) out["unread_bytes"] = fill.unread_bytes;
     return out;
 }
 
@@ -48,8 +49,7 @@ public:
 
     Result<void> look_at_medium(const std::vector<Volume>& volumes) {
         if (std::any_of(volumes.begin(), volumes.end(), is_filesystem)) return {};
-        if (!context_.damage.missing_in(whole_).empty()) return {};  // of what was not read nobody knows
-        TRY_ASSIGN(out.fill, fill_of(context_.source, whole_, context_.cancel));
+        TRY_ASSIGN(out.fill, fill_of(whole_));
         if (!out.fill) return {};
         const Fill& fill = *out.fill;
         json evidence = json_of(fill);
@@ -57,8 +57,9 @@ public:
         evidence["others"] = json_of(fill.others);
         evidence["other_ranges"] = fill.other_ranges;
         const std::string which = fill.whole() ? fmt::format("every byte is {}", fill.pattern.text())
-                                               : fmt::format("all is {} but {} bytes of {}", fill.pattern.text(), fill.length - fill.filled_bytes, fill.length);
-        report("erased_disk", fmt::format("the medium is {}: {}", fill.pattern.word(), which), evidence, 0);
+                                               : fmt::format("all is {} but {} bytes of {}", fill.pattern.text(), fill.other_bytes(), fill.length);
+        const std::string unread = fill.unread_bytes == 0 ? "" : fmt::format("; {} bytes were not read", fill.unread_bytes);
+        report("erased_disk", fmt::format("the medium is {}: {}{}", fill.pattern.word(), which, unread), evidence, 0);
         return {};
     }
 
@@ -71,14 +72,13 @@ public:
         const ByteRange place = intersect(volume.range(), whole_);
         std::optional<Fill> fill = out.fill;
         if (!fill || place != whole_) {
-            TRY_ASSIGN(fill, fill_of(context_.source, place, context_.cancel));
+            TRY_ASSIGN(fill, fill_of(place));
         }
-        const bool all_read = context_.damage.missing_in(place).empty();
-        if (fill && all_read) add_to_detail(volume, json_of(*fill));
+        if (fill) add_to_detail(volume, json_of(*fill));
         if (volume.role != Role::unknown || !volume.view.empty() || volume.outcome != Outcome::no_filesystem) return {};
 
         const std::vector<MissingRange> missing = context_.damage.missing_in({place.offset, std::min(place.length, kSuperblockBytes)});
-        if (fill && fill->whole() && missing.empty()) return {};  // empty, or what was read of it is
+        if (fill && fill->whole() && (missing.empty() || out.fill)) return {};  // empty, as the whole medium where a superblock was not read
         add_to_detail(volume, {{"not_empty", true}});
         if (!out.fill || place != whole_) report_unrecognised(volume, place, missing);
         return look_for_boot_sector(volume, place);
@@ -87,6 +87,13 @@ public:
     Assessment out;
 
 private:
+    Result<std::optional<Fill>> fill_of(ByteRange place) const {
+        std::vector<ByteRange> unread;
+        for (const MissingRange& missing : context_.damage.missing_in(place))
+            if (missing.image_offset) unread.push_back({*missing.image_offset, missing.length});
+        return ntt::fill_of(context_.source, place, unread, context_.cancel);
+    }
+
     // Something is lost here, or it is nothing that we know.
     void report_unrecognised(const Volume& volume, ByteRange place, const std::vector<MissingRange>& missing) {
         json evidence = {{"offset", place.offset}, {"length", place.length}};
@@ -128,12 +135,11 @@ private:
         const uint64_t allowed = volume.fs_type == "ntfs" ? 4096 : 0;
         if (!end || *end >= whole_.length || whole_.length - *end <= allowed) return {};
         const ByteRange behind{*end, whole_.length - *end};
-        TRY_ASSIGN(const std::optional<Fill> fill, fill_of(context_.source, behind, context_.cancel));
-        const bool all_read = context_.damage.missing_in(behind).empty();
+        TRY_ASSIGN(const std::optional<Fill> fill, fill_of(behind));
         json facts = {{"behind_bytes", behind.length}};
         json evidence = {{"filesystem_end", *end}, {"image_bytes", whole_.length}, {"behind_bytes", behind.length}};
-        const bool nothing_there = fill && fill->whole() && all_read;
-        if (fill && all_read) evidence.update(json_of(*fill));
+        const bool nothing_there = fill && fill->whole() && fill->unread_bytes == 0;
+        if (fill) evidence.update(json_of(*fill));
         add_to_detail(volume, facts);
         report("image_larger_than_filesystem",
                fmt::format("the image has {} bytes behind the end of its filesystem{}", behind.length,

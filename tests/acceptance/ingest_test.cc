@@ -412,9 +412,14 @@ TEST(FieldCase_V18, an_erased_disk_is_told_with_its_byte_and_its_share) {
     Json almost = erased("0xf6");
     almost["fill_share"] = 1.0 - 512.0 / 9'000'000;
     EXPECT_EQ(problems_of_image(one_other), almost) << "one other byte is enough to deny that all is";
-    // Zeros that stand for sectors nobody has read say nothing of the medium.
-    const Json unread = problems_of_image(std::string(1'474'560, '\0'), rescue_map(1'474'560, {{700'416, 512}}, '-'));
+    // Zeros that stand for sectors nobody has read say nothing of the medium; a few do not hide what all the others say.
+    const Json unread = problems_of_image(std::string(1'474'560, '\0'), rescue_map(1'474'560, {{512, 204'800}}, '-'));
     EXPECT_FALSE(unread.contains("erased_disk")) << unread;
+    for (const uint64_t at : {uint64_t{0}, uint64_t{700'416}}) {
+        std::string with_hole(1'474'560, '\xF6');
+        with_hole.replace(at, 512, std::string(512, '\0'));
+        EXPECT_EQ(problems_of_image(with_hole, rescue_map(1'474'560, {{at, 512}}, '-')), erased("0xf6")) << at;
+    }
 }
 
 TEST(IndirectBlock, on_unread_sectors_damages_what_it_maps_and_the_rest_is_salvaged) {
