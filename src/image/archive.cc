@@ -1,11 +1,13 @@
 #include "image/archive.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -16,6 +18,7 @@ namespace {
 
 // The limits are looked at once for each of these: 16 KiB of bzip2 unpack to 300 MB at worst.
 constexpr size_t kReadBytes = 16 << 10;
+constexpr std::string_view kNoName = "data";  // what libarchive calls a stream that has none
 
 // What libarchive's callbacks work on.
 struct Reading {
@@ -104,6 +107,17 @@ std::string type_of(archive* reader, bool single) {
     return out;
 }
 
+// By how it begins; of what is none of these "archive".
+Result<std::string> compression_of(const ByteSource& source) {
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kSignatures{
+        {{"gzip", "\x1f\x8b"}, {"bzip2", "BZh"}, {"xz", "\xfd" "7zXZ"}, {"zstd", "\x28\xb5\x2f\xfd"}, {"lz4", "\x04\x22\x4d\x18"}}};
+    std::string head(static_cast<size_t>(std::min<uint64_t>(source.size_bytes(), 8)), '\0');
+    TRY(source.read(0, {reinterpret_cast<uint8_t*>(head.data()), head.size()}));
+    for (const auto& [name, signature] : kSignatures)
+        if (head.starts_with(signature)) return std::string(name);
+    return std::string("archive");
+}
+
 std::string name_of(archive_entry* entry) {
     const char* name = archive_entry_pathname(entry);
     if (name == nullptr) name = archive_entry_pathname_utf8(entry);  // kept as UTF-16, which the C locale cannot show
@@ -111,10 +125,32 @@ std::string name_of(archive_entry* entry) {
     return std::string(std::string_view(name).substr(0, ArchiveContents::kMaxNameBytes));
 }
 
+// One stream and no names but perhaps gzip's: how long it is only its decompression says. ARCHIVE_EOF when it is all there.
+int unpack(archive* reader, Reading& reading, ArchiveContents& out) {
+    std::vector<char> buffer(kReadBytes);
+    out.bytes = 0;
+    for (;;) {
+        const la_ssize_t got = archive_read_data(reader, buffer.data(), buffer.size());
+        if (got == 0) return ARCHIVE_EOF;
+        if (got < 0) return ARCHIVE_FATAL;
+        const auto length = static_cast<size_t>(got);
+        out.bytes += length;
+        out.head.append(buffer.data(), std::min(length, ArchiveContents::kHeadBytes - out.head.size()));
+        if (!reading.may_go_on()) return ARCHIVE_FATAL;
+    }
+}
+
 }  // namespace
 
 std::string ArchiveContents::text() const {
-    if (single) return type + " of one file that is no archive";
+    if (single && bytes == 0 && !complete) return fmt::format("{} of which nothing can be unpacked ({})", type, stopped);
+    if (single) {
+        std::string out = type + " of one file that is no archive";
+        if (!image.empty()) out += " but an image (" + image + ")";
+        if (!first.empty()) out += ": " + to_terminal_text(first.front());
+        out += fmt::format(", {}{} bytes", complete ? "" : "at least ", bytes);
+        return complete ? out : out + "; " + stopped;
+    }
     if (entries == 0) return fmt::format("{}: no entry can be read{}", type, complete ? "" : " (" + stopped + ")");
     std::string out = fmt::format("{} with {}{} entr{}", type, complete ? "" : "at least ", entries, entries == 1 ? "y" : "ies");
     if (!first.empty()) out += ", first: " + to_terminal_text(first.front());
@@ -159,11 +195,11 @@ Result<ArchiveContents> look_into_archive(const ByteSource& source, const Archiv
         if (archive_entry_size_is_set(entry)) out.bytes = checked_add(out.bytes, static_cast<uint64_t>(std::max<la_int64_t>(archive_entry_size(entry), 0))).value_or(UINT64_MAX);
         if (out.first.size() < ArchiveContents::kMaxNames) out.first.push_back(name_of(entry));
         if (!reading.may_go_on()) break;
-        // One stream and no names: how long it is only its decompression would say.
         if ((archive_format(reader.get()) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_RAW) {
-            out.first.clear();
             out.single = true;
-            status = ARCHIVE_EOF;
+            if (out.first.front() == kNoName) out.first.clear();
+            status = unpack(reader.get(), reading, out);
+            break;
         }
     }
     if (reading.error) return *reading.error;
@@ -173,6 +209,11 @@ Result<ArchiveContents> look_into_archive(const ByteSource& source, const Archiv
         out.entries = 1;
     }
     out.type = type_of(reader.get(), out.single);
+    // Damage in its first block is met before libarchive says what it is.
+    if (out.type.empty()) {
+        TRY_ASSIGN(out.type, compression_of(source));
+        out.single = true;
+    }
     out.complete = status == ARCHIVE_EOF && reading.limit.empty();
     if (!reading.limit.empty()) {
         out.stopped = "the look into it ended " + reading.limit;

@@ -29,6 +29,7 @@ std::string encode_archive(const ArchiveContents& contents) {
     for (const std::string& name : contents.first) out.text(name);
     out.flag(contents.complete);
     out.text(std::string_view(contents.stopped).substr(0, kMaxText));
+    out.text(std::string_view(contents.image).substr(0, kMaxText));
     return out.take();
 }
 
@@ -43,6 +44,7 @@ Result<ArchiveContents> decode_archive(std::string_view message) {
     for (uint64_t i = 0; i < names && in.ok(); ++i) out.first.push_back(in.text(ArchiveContents::kMaxNameBytes));
     out.complete = in.flag();
     out.stopped = to_display_utf8(in.text(kMaxText));
+    out.image = to_display_utf8(in.text(kMaxText));
     if (!in.at_end()) return make_error(ErrorCode::malformed, "a malformed message: archive");
     return out;
 }

@@ -7,6 +7,7 @@
 
 #include "fs/repair/repair.h"
 #include "image/isolated_archive.h"
+#include "volume/recognise.h"
 
 namespace ntt {
 namespace {
@@ -168,7 +169,10 @@ Result<Assessment> assess_volumes(const AssessmentContext& context, std::vector<
 Result<AssessedArchive> assess_archive(const AssessmentContext& context) {
     AssessedArchive out;
     TRY_ASSIGN(out.assessment.archive, look_into_archive_apart(context.source, context.program, context.clock, context.cancel));
-    const ArchiveContents& inside = *out.assessment.archive;
+    ArchiveContents& inside = *out.assessment.archive;
+    if (!inside.head.empty()) {  // not looked into by a process of its own
+        TRY_ASSIGN(inside.image, recognised_in(std::move(inside.head)));
+    }
     out.volume.number = 1;
     out.volume.size_bytes = context.source.size_bytes();
     out.volume.detail = json{{"table", "none"}, {"archive", inside.type}}.dump();
@@ -177,7 +181,7 @@ Result<AssessedArchive> assess_archive(const AssessmentContext& context) {
     Finding finding;
     finding.code = "archive_not_disk";
     finding.message = fmt::format("this is an archive, not the sectors of a disk: {}; unpack it, then give {}", inside.text(), inside.single ? "what comes out of it" : "the images or the folder that come out of it");
-    finding.evidence = json{{"file_type", inside.type}, {"entries", inside.entries}, {"bytes", inside.bytes}, {"first", first}, {"complete", inside.complete}, {"stopped", inside.stopped}}
+    finding.evidence = json{{"file_type", inside.type}, {"entries", inside.entries}, {"bytes", inside.bytes}, {"first", first}, {"image", inside.image}, {"complete", inside.complete}, {"stopped", inside.stopped}}
                            .dump(-1, ' ', false, json::error_handler_t::replace);
     context.findings.add(std::move(finding));
     return out;

@@ -125,15 +125,36 @@ INSTANTIATE_TEST_SUITE_P(
                       Packed{"xz", "tar cJf x.img home", "tar.xz"}, Packed{"zip", "zip -qr x.zip home && mv x.zip x.img", "zip"},
                       Packed{"7z", "7z a x.7z home >/dev/null && mv x.7z x.img", "7z"}, Packed{"zstd", "tar cf - home | zstd -q > x.img", "tar.zst"}));
 
-TEST(CompressedImage, is_said_to_hold_one_file_that_is_no_archive) {
+TEST(CompressedImage, is_said_to_hold_one_file_with_its_name_its_size_and_what_image_it_is) {
     NTT_NEED_TOOL("gzip");
+    NTT_NEED_TOOL("mformat");
     const TempDir dir;
-    for (const std::string& inside : {std::string(kFloppyBytes, '\0'), chosen_bytes(1, 100'000)}) {
-        write_file(dir / "d.raw", inside);
-        must("gzip -c d.raw > d.img", dir.path().string());
+    const auto contents = [&](const std::string& command) {
+        must(command, dir.path().string());
         Ntt ntt;
-        EXPECT_EQ(problems_after(ntt, dir / "d.img", 3)["contents"], "gzip of one file that is no archive");
-    }
+        return problems_after(ntt, dir / "d.img", 3)["contents"].get<std::string>();
+    };
+    write_file(dir / "d.raw", chosen_bytes(1, 100'000));
+    EXPECT_EQ(contents("gzip -c d.raw > d.img"), "gzip of one file that is no archive: d.raw, 100000 bytes");
+    EXPECT_EQ(contents("xz -c d.raw > d.img"), "xz of one file that is no archive, 100000 bytes");
+    make_floppy(dir / "floppy.ima", {{"A", "a"}});
+    EXPECT_EQ(contents("gzip -c floppy.ima > d.img"), "gzip of one file that is no archive but an image (fat12): floppy.ima, 1474560 bytes");
+    EXPECT_EQ(contents("bzip2 -c floppy.ima > d.img"), "bzip2 of one file that is no archive but an image (fat12), 1474560 bytes");
+    const std::string cut = contents("gzip -c d.raw | head -c 90000 > d.img");
+    EXPECT_EQ(cut.rfind("gzip of one file that is no archive: d.raw, at least ", 0), 0u) << cut;
+    EXPECT_NE(cut.find("it cannot be read further"), std::string::npos) << cut;
+}
+
+TEST(DamagedArchive, whose_first_block_is_lost_is_not_called_whole) {
+    NTT_NEED_TOOL("bzip2");
+    const TempDir dir;
+    write_file(dir / "a", chosen_bytes(1, 60'000));
+    must("tar cjf d.img a && printf XXXX | dd of=d.img bs=1 seek=5000 conv=notrunc status=none", dir.path().string());
+    Ntt ntt;
+    const std::string contents = problems_after(ntt, dir / "d.img", 3)["contents"];
+    EXPECT_EQ(contents.rfind("bzip2 of ", 0), 0u) << contents;
+    EXPECT_NE(contents.find("it cannot be read further"), std::string::npos) << contents;
+    EXPECT_EQ(ntt.sql("SELECT json_extract(evidence, '$.complete') FROM finding WHERE code='archive_not_disk'"), "0\n");
 }
 
 TEST(DamagedArchive, gives_what_can_be_read_of_it_and_says_that_there_may_be_more) {

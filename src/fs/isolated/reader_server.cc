@@ -16,6 +16,7 @@
 #include "image/reader_protocol.h"
 #include "os/sandbox.h"
 #include "os/shared_memory.h"
+#include "volume/recognise.h"
 #include "volume/volume.h"
 
 namespace ntt {
@@ -115,7 +116,8 @@ private:
 
     Result<void> archive() {
         const CancelToken never;
-        TRY_ASSIGN(const ArchiveContents contents, look_into_archive(source_, ArchiveLimits{}, Clock::system(), never));
+        TRY_ASSIGN(ArchiveContents contents, look_into_archive(source_, ArchiveLimits{}, Clock::system(), never));
+        TRY_ASSIGN(contents.image, recognised_in(std::move(contents.head)));
         return say(MessageType::archive_contents, encode_archive(contents));
     }
 
