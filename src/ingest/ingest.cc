@@ -260,7 +260,7 @@ Result<void> Run::enumerate() {
         TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, reader_, options_.exclude, context_.cancel));
         TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, listed.volume)));
         counts.add(std::move(listed.counts));
-        if (volume.readable) declared_end = std::max(declared_end, volume.range().end());
+        declared_end = std::max(declared_end, volume.range().end());
         volume = std::move(listed.volume);
     }
     TRY(context_.catalog.mark_excluded(key));

@@ -121,6 +121,7 @@ private:
     Result<void> note_if_directory(uint32_t cluster, LostChains& lost);
     Result<void> find_directories_without_table(LostChains& lost);
     Result<void> note_lost_chains(const LostChains& lost);
+    Result<bool> anything_in_clusters();
     Result<void> list_lost_directories(const LostChains& lost);
     void note_shared_with_directories();
     Result<std::optional<Dots>> dots_of(const Directory& directory);
@@ -369,9 +370,22 @@ Result<void> FatReader::note_lost_chains(const LostChains& lost) {
                {{"clusters", lost.clusters}, {"chains", lost.chains}, {"directories", lost.directories.size()}, {"first", first}, {"lengths", lost.lengths}, {"cluster_size", geometry_.cluster_size}}, {});
     }
     // An empty root over a table that is in use, or that was lost with it: the root is what was lost (zeros look like an empty directory).
-    if (nothing_listed_ && deleted_entries_ == 0 && !findings_by_code_.contains("directory_unreadable"))
+    // Where no cluster holds anything either, there was nothing but a boot sector.
+    TRY_ASSIGN(const bool in_use, lost.clusters != 0 ? Result<bool>(true) : anything_in_clusters());
+    if (in_use && nothing_listed_ && deleted_entries_ == 0 && !findings_by_code_.contains("directory_unreadable"))
         report_unreadable({"", {}, geometry_.root_cluster, 0}, {{"cause", to_string(Cause::FS_CORRUPT)}, {"clusters_in_use", lost.clusters}, {"entries_read", 0}});
     return {};
+}
+
+Result<bool> FatReader::anything_in_clusters() {
+    const uint64_t end = std::min(place_.source.size_bytes(), place_.offset_bytes + geometry_.total_bytes);
+    for (uint64_t at = place_.offset_bytes + geometry_.data_offset; at < end; at += buffer_.size()) {
+        TRY(cancel_->check());
+        buffer_.resize(static_cast<size_t>(std::min<uint64_t>(end - at, AllocationTable::kPageBytes)));
+        TRY(place_.source.read(at, buffer_));
+        if (std::any_of(buffer_.begin(), buffer_.end(), [](uint8_t byte) { return byte != 0; })) return true;
+    }
+    return false;
 }
 
 // Directories whose entry is gone stand by themselves: "." says where they begin and ".." which one is in another.
