@@ -13,6 +13,7 @@
 #include "fs/listing/content_map.h"
 #include "fs/listing/listing_report.h"
 #include "fs/listing/path_names.h"
+#include "fs/listing/tree_walk.h"
 
 namespace ntt {
 
@@ -357,15 +358,10 @@ Result<void> HfsReader::list(EntrySink& sink, const CancelToken& cancel) {
     if (const auto root = folders_.find(kRoot); root != folders_.end()) pending_.push_back({root->second, ""});
     taken_ids_.insert(kRoot);
     std::unordered_set<size_t> listed;
-    while (!pending_.empty()) {
-        TRY(cancel.check());
-        const Pending folder = std::move(pending_.back());
-        pending_.pop_back();
-        if (!listed.insert(folder.entry).second) continue;
-        const size_t before = pending_.size();
-        TRY(list_folder(entries_[folder.entry], folder.path, sink));
-        std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(before), pending_.end());
-    }
+    TRY(walk_tree(pending_, cancel, [&](const Pending& folder) -> Result<void> {
+        if (!listed.insert(folder.entry).second) return {};
+        return list_folder(entries_[folder.entry], folder.path, sink);
+    }));
     for (const auto& [id, entry] : folders_)
         if (listed.count(entry) == 0) {
             report_.add("directory_unreadable", "folders that stand in one another, and in no other: files are missing",

@@ -10,6 +10,7 @@
 #include "fs/tsk/iso9660_directory.h"
 #include "fs/listing/listing_report.h"
 #include "fs/listing/path_names.h"
+#include "fs/listing/tree_walk.h"
 #include "fs/listing/unread_ranges.h"
 #include "volume/probe_window.h"
 
@@ -126,16 +127,11 @@ Result<void> Iso9660Reader::list(EntrySink& sink, const CancelToken& cancel) {
 }
 
 Result<void> Iso9660Reader::list_pending(EntrySink& sink, const CancelToken& cancel) {
-    while (!pending_.empty()) {
-        TRY(cancel.check());
-        const Folder folder = std::move(pending_.back());
-        pending_.pop_back();
-        const size_t before = pending_.size();
+    return walk_tree(pending_, cancel, [&](const Folder& folder) -> Result<void> {
         TRY(list_folder(folder, sink));
         paths_[folder.block] = folder.path;
-        std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(before), pending_.end());
-    }
-    return {};
+        return {};
+    });
 }
 
 Result<void> Iso9660Reader::list_folder(const Folder& folder, EntrySink& sink) {

@@ -23,6 +23,7 @@
 #include "fs/listing/listing_report.h"
 #include "fs/tsk/ntfs_records.h"
 #include "fs/listing/path_names.h"
+#include "fs/listing/tree_walk.h"
 #include "fs/tsk/tsk_attributes.h"
 #include "image/tsk_image.h"
 #include "volume/probe_window.h"
@@ -273,15 +274,7 @@ Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
 
 Result<void> TskReader::walk(Folder top, EntrySink& sink, const CancelToken& cancel) {
     pending_.push_back(std::move(top));
-    while (!pending_.empty()) {
-        TRY(cancel.check());
-        const Folder folder = std::move(pending_.back());
-        pending_.pop_back();
-        const size_t before = pending_.size();
-        TRY(list_folder(folder, sink));
-        std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(before), pending_.end());  // in the order of their names
-    }
-    return {};
+    return walk_tree(pending_, cancel, [&](const Folder& folder) { return list_folder(folder, sink); });
 }
 
 Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {

@@ -9,6 +9,7 @@
 #include "fs/listing/inode_set.h"
 #include "fs/listing/listing_report.h"
 #include "fs/listing/path_names.h"
+#include "fs/listing/tree_walk.h"
 #include "fs/udf/space.h"
 
 namespace ntt {
@@ -150,14 +151,7 @@ Result<void> UdfReader::list(EntrySink& sink, const CancelToken& cancel) {
     pending_ = {{root_, "", std::nullopt}};
     seen_.insert(root_.number());
     folders_.insert(root_.number());
-    while (!pending_.empty()) {
-        TRY(cancel.check());
-        const Folder folder = std::move(pending_.back());
-        pending_.pop_back();
-        const size_t before = pending_.size();
-        TRY(list_folder(folder, sink));
-        std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(before), pending_.end());
-    }
+    TRY(walk_tree(pending_, cancel, [&](const Folder& folder) { return list_folder(folder, sink); }));
     seen_ = {};
     folders_ = {};
     unreadable_.clear();

@@ -14,6 +14,7 @@
 #include "fs/listing/inode_set.h"
 #include "fs/listing/listing_report.h"
 #include "fs/listing/path_names.h"
+#include "fs/listing/tree_walk.h"
 #include "fs/unix/unix_inodes.h"
 
 namespace ntt {
@@ -105,15 +106,7 @@ Result<void> UnixReader::list(EntrySink& sink, const CancelToken& cancel) {
 
 Result<void> UnixReader::list_tree(Folder top, EntrySink& sink, const CancelToken& cancel) {
     pending_.push_back(std::move(top));
-    while (!pending_.empty()) {
-        TRY(cancel.check());
-        const Folder folder = std::move(pending_.back());
-        pending_.pop_back();
-        const size_t before = pending_.size();
-        TRY(list_folder(folder, sink));
-        std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(before), pending_.end());  // in the order of their names
-    }
-    return {};
+    return walk_tree(pending_, cancel, [&](const Folder& folder) { return list_folder(folder, sink); });
 }
 
 Result<void> UnixReader::list_folder(const Folder& folder, EntrySink& sink) {
