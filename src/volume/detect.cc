@@ -8,6 +8,7 @@
 #include "base/cause.h"
 #include "volume/identify.h"
 #include "volume/partition_table.h"
+#include "volume/scan.h"
 #include "volume/volume.h"
 
 namespace ntt {
@@ -21,6 +22,8 @@ using nlohmann::json;
 constexpr std::array<uint64_t, 3> kUsualOffsets = {32 * 512, 63 * 512, uint64_t{1} << 20};
 
 constexpr int kMaxNesting = 4;       // a logical volume on an array on a partition is 3
+constexpr uint64_t kSectorBytes = 512;
+constexpr int kMaxScans = 16;        // regions of an image that are searched for filesystems
 constexpr size_t kMaxVolumes = 1024;  // of one image; more are a table or a group that lies
 
 std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
@@ -37,6 +40,8 @@ struct Draft {
     }
 };
 
+enum class Search : uint8_t { yes, no };  // whether filesystems are looked for where nothing points to them
+
 // A place where a volume is looked for.
 struct Region {
     ByteRange range;
@@ -44,6 +49,7 @@ struct Region {
     enum class Bounds : uint8_t { declared, open } bounds = Bounds::declared;  // open: a filesystem says itself how long it is
     bool is_partition = false;
     int nesting = 0;
+    Search search = Search::yes;
 };
 
 // Swap holds no files, and a container none that are not volumes of their own.
@@ -85,12 +91,14 @@ int rank_at_offset(const Volume& volume) {
 
 class Detector {
 public:
-    explicit Detector(const ByteSource& source) : source_(&source) {}
+    explicit Detector(const ByteSource& source, Search search = Search::yes) : source_(&source), search_(search) {}
 
     Result<void> add_table(const PartitionTable& table);
     // Partitions of a hybrid disc: only what is no part of the disc's ISO 9660.
     Result<void> add_sides_of_disc(const PartitionTable& table);
     Result<void> add_whole(const std::vector<Identity>& at_start, const PartitionTable& table);
+    // Filesystems in the image itself, where every partition lies beyond its end.
+    Result<void> add_before_partitions();
 
     std::ptrdiff_t identified() const {
         return std::count_if(drafts_.begin(), drafts_.end(), [](const Draft& draft) { return !draft.volume.view.empty(); });
@@ -105,6 +113,7 @@ private:
     // What is found in the region, or nothing, as volumes. Inside a container as deep as kMaxNesting.
     Result<void> add(Region region);
     Result<void> add_identified(const Region& region, const std::vector<Identity>& identities);
+    Result<void> add_found_by_scan(const Region& region, uint64_t from);
     Draft& add_draft(const Region& region);
     void describe(Draft& draft, const Region& region, const Identity& identity) const;
     static void note_what_it_needs(Draft& draft, const Identity& identity);
@@ -113,7 +122,9 @@ private:
     void find_overlaps();
 
     const ByteSource* source_;
+    Search search_;
     std::vector<Draft> drafts_;
+    int scans_ = 0;
 };
 
 json context_of(const Partition& partition, const std::string& disk_id) {
@@ -179,12 +190,12 @@ void Detector::describe(Draft& draft, const Region& region, const Identity& iden
 }
 
 void Detector::note_what_it_needs(Draft& draft, const Identity& identity) {
-    const bool encrypted = identity.role == Role::encrypted;
+    const bool encrypted = identity.role == Role::encrypted, filesystem = identity.role == Role::filesystem;
     draft.detail["cause"] = to_string(encrypted ? Cause::ENCRYPTED : Cause::UNSUPPORTED_FS);
-    if (identity.needs.empty()) return;
-    draft.detail["needs"] = identity.needs;
-    draft.find(encrypted ? "encrypted" : "container_not_read", "not read: " + identity.needs,
-               {{"what", identity.view}, {"uuid", identity.uuid}, {"label", identity.label}, {"offset", draft.volume.offset_bytes}});
+    const std::string needs = filesystem ? what_reads(identity.fs_type) : identity.needs;
+    draft.detail["needs"] = needs;
+    draft.find(encrypted ? "encrypted" : filesystem ? "unsupported_filesystem" : "container_not_read", "not read: " + needs,
+               {{"what", identity.view}, {"uuid", identity.uuid}, {"label", identity.label}, {"offset", draft.volume.offset_bytes}, {"declared_bytes", identity.size_bytes}});
 }
 
 // `identities` is not empty; the first is the one to believe.
@@ -231,12 +242,37 @@ Result<void> Detector::add(Region region) {
     TRY_ASSIGN(const auto identities, identify_in(region));
     if (identities.empty()) {
         add_draft(region).is_partition = region.is_partition;
+        TRY(add_found_by_scan(region, kSectorBytes));
     } else {
         TRY(add_identified(region, identities));
+        // At an odd place: a table is lost, and more may stand behind.
+        const uint64_t before = region.range.offset - partition.offset, size = identities.front().size_bytes;
+        if (before != 0 && size != 0 && size < region.range.length) {
+            region.range = partition;
+            TRY(add_found_by_scan(region, before + (size + kSectorBytes - 1) / kSectorBytes * kSectorBytes));
+        }
     }
     if (!region.is_partition) return {};
     if (drafts_[first].volume.offset_bytes != partition.offset) drafts_[first].detail["partition_offset"] = partition.offset;
     note_end_of_image(drafts_[first], partition);
+    return {};
+}
+
+// Filesystems inside a region that does not begin with one, from `from` on. The region stays a volume without a
+// filesystem, if it was one: what lies beside them nobody knows.
+Result<void> Detector::add_found_by_scan(const Region& region, uint64_t from) {
+    if (search_ == Search::no || region.search == Search::no || scans_ >= kMaxScans) return {};
+    ++scans_;
+    TRY_ASSIGN(const auto hits, scan_for_filesystems(*source_, region.range, from));
+    for (const ScanHit& hit : hits) {
+        Region found{{hit.offset, hit.identities.front().size_bytes}, region.context, Region::Bounds::declared, false, region.nesting};
+        found.context["found_by"] = "scan";
+        if (region.is_partition) found.context["partition_offset"] = region.range.offset;
+        const size_t place = drafts_.size();
+        TRY(add_identified(found, hit.identities));
+        drafts_[place].find("filesystem_found_by_scan", "no partition table or other record points to this filesystem; it was found by looking for one",
+                            {{"offset", hit.offset}, {"region_offset", region.range.offset}, {"region_length", region.range.length}});
+    }
     return {};
 }
 
@@ -256,6 +292,7 @@ Result<void> Detector::add_partition(const Partition& partition, const std::stri
     Region region{partition.range, context_of(partition, disk_id), Region::Bounds::declared, true, 0};
     if (partition.kind == Partition::Kind::plain) {
         const size_t place = drafts_.size();
+        if (partition.type == "0x82") region.search = Search::no;  // pages of memory hold old superblocks
         TRY(add(region));
         if (place >= drafts_.size()) return {};
         Draft& draft = drafts_[place];
@@ -287,6 +324,13 @@ Result<void> Detector::add_whole(const std::vector<Identity>& at_start, const Pa
     Region region{{0, source_->size_bytes()}, {{"table", "none"}}, Region::Bounds::open, false, 0};
     if (table.type != "none") region.context["table_there_too"] = table.type;
     return at_start.empty() ? add(std::move(region)) : add_identified(region, at_start);
+}
+
+Result<void> Detector::add_before_partitions() {
+    const size_t place = drafts_.size();
+    TRY(add({{0, source_->size_bytes()}, {{"table", "none"}}, Region::Bounds::open, false, 0}));
+    if (drafts_.size() == place + 1 && drafts_[place].volume.view.empty()) drafts_.pop_back();
+    return {};
 }
 
 void Detector::find_overlaps() {
@@ -328,13 +372,16 @@ Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings
     TRY_ASSIGN(const auto whole, identify(source, {0, source.size_bytes()}));
     TRY_ASSIGN(PartitionTable table, read_partition_table(source));
 
+    // Inside a filesystem over the whole medium, image files look like lost filesystems.
+    const Search search = whole.empty() ? Search::yes : Search::no;
     // Of two tables that contradict each other the one under which more is recognised; if they are even, the first.
-    Detector by_table(source);
+    Detector by_table(source, search);
+    const bool all_beyond = std::all_of(table.partitions.begin(), table.partitions.end(), [&](const Partition& p) { return p.range.offset >= source.size_bytes(); });
     const bool table_counts = whole.empty() || !(outranks_table(whole.front()) || table.doubtful);
     if (table_counts) TRY(by_table.add_table(table));
     if (table_counts && !table.others.empty()) {
         PartitionTable other = std::move(table.others.front());
-        Detector by_other(source);
+        Detector by_other(source, search);
         TRY(by_other.add_table(other));
         const bool better = by_other.identified() > by_table.identified();
         const PartitionTable &chosen = better ? other : table, &left = better ? table : other;
@@ -356,6 +403,7 @@ Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings
         if (!whole.empty() && whole.front().fs_type == "iso9660") TRY(over_all.add_sides_of_disc(table));
     }
     Detector& detector = use_table ? by_table : over_all;
+    if (use_table && all_beyond) TRY(by_table.add_before_partitions());
     out.table = use_table || whole.empty() ? table.type : "none";
     if (use_table || whole.empty())
         for (Finding& finding : table.findings) findings.add(std::move(finding));

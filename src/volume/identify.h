@@ -41,6 +41,9 @@ struct Identity {
 // Whether src/fs has a reader for the family `fs_type`.
 bool is_readable_family(std::string_view fs_type);
 
+// For people: which engine or system reads a family that src/fs has no reader for.
+std::string what_reads(std::string_view fs_type);
+
 // Everything that claims the region, the one to believe first: containers, then filesystems by how surely they say that
 // the region is theirs. Empty if nothing is known. Fails only where the source cannot be read.
 // `range` may reach beyond the image.

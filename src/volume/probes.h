@@ -42,5 +42,17 @@ Found minix(const ProbeWindow& window);
 Found befs(const ProbeWindow& window);
 Found romfs(const ProbeWindow& window);
 Found squashfs(const ProbeWindow& window);
+// rare_filesystems.cc
+Found f2fs(const ProbeWindow& window);
+Found nilfs2(const ProbeWindow& window);
+Found erofs(const ProbeWindow& window);
+Found cramfs(const ProbeWindow& window);
+Found hpfs(const ProbeWindow& window);
+Found vxfs(const ProbeWindow& window);
+Found refs(const ProbeWindow& window);
+Found affs(const ProbeWindow& window);
+Found zfs(const ProbeWindow& window);
+Found ubi(const ProbeWindow& window);
+Found ubifs(const ProbeWindow& window);
 
 }  // namespace ntt::probes

@@ -1,8 +1,11 @@
 // What detect_volumes makes of filesystems; partition tables are in partition_table_test.cc.
+#include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "detection.h"
+#include "support/containers.h"
 
 namespace ntt::test {
 namespace {
@@ -75,7 +78,10 @@ TEST(Detect, EveryImageOfTheCorpusIsWhatItIsAndHasBlkidsLabelAndUuid) {
         const Detected found = detect_file(image);
         EXPECT_EQ(found.detection.table, expected.table);
         EXPECT_EQ(found.views(), expected.views);
-        EXPECT_TRUE(found.findings.findings.empty()) << found.findings.findings.at(0).code;
+        const auto unsupported = std::count_if(found.detection.volumes.begin(), found.detection.volumes.end(),
+                                               [](const Volume& volume) { return volume.outcome == Outcome::unsupported; });
+        EXPECT_EQ(found.findings.count("unsupported_filesystem"), static_cast<size_t>(unsupported));
+        EXPECT_EQ(found.findings.findings.size(), static_cast<size_t>(unsupported));
         if (expected.table != std::string("none")) continue;
         const Volume& volume = found.first();
         // blkid gives BeFS's from an index of the filesystem; JFS's label there is not text.
@@ -215,6 +221,72 @@ TEST(Detect, V2ABridgeDiscWhoseUdfIsBrokenKeepsItsIso9660) {
     const Detected found = detect_bytes(image);
     EXPECT_EQ(found.first().view, "rockridge");
     EXPECT_EQ(found.first().outcome, Outcome::read);
+}
+
+TEST(Detect, AFilesystemThatIsNotReadIsNamedWithWhatReadsIt) {
+    NTT_NEED_TOOL("blkid");
+    struct Case {
+        std::string view, make;
+    };
+    const std::vector<Case> cases = {
+        {"f2fs", "truncate -s 64M i && mkfs.f2fs -q -l flash i"},
+        {"nilfs2", "truncate -s 140M i && mkfs.nilfs2 -q -L logged i"},
+        {"erofs", "mkdir t && mkfs.erofs --quiet i t"},
+        {"cramfs", "mkdir t && echo a > t/a && mkfs.cramfs -n crammed t i"},
+        {"minix", "truncate -s 4M i && mkfs.minix i"},
+        {"xfs", "truncate -s 400M i && mkfs.xfs -q -L big i"},
+        {"btrfs", "truncate -s 120M i && mkfs.btrfs -q -L tree i"},
+        {"reiserfs", "truncate -s 40M i && mkreiserfs -q -ff -l chad i"},
+        {"jfs", "truncate -s 20M i && mkfs.jfs -q i"},
+        {"romfs", "mkdir t && seq 9000 > t/a && genromfs -f i -d t -V rom"},
+        {"squashfs", "mkdir t && echo a > t/a && mksquashfs t i -quiet"},
+    };
+    int made = 0;
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.make);
+        TempDir dir;
+        const CommandResult result = sh(c.make, dir.path().string());
+        if (result.exit != 0) {
+            std::printf("not made here: %s: %s\n", c.view.c_str(), result.err.c_str());
+            continue;
+        }
+        ++made;
+        const Detected found = detect_file(dir / "i");
+        EXPECT_EQ(found.only().view, c.view);
+        EXPECT_EQ(found.only().role, Role::filesystem);
+        EXPECT_EQ(found.only().label, blkid(dir / "i", "LABEL"));
+        EXPECT_EQ(found.only().uuid, blkid(dir / "i", "UUID"));
+        if (found.only().outcome == Outcome::read) continue;  // there is a reader by now
+        EXPECT_EQ(found.only().outcome, Outcome::unsupported);
+        EXPECT_EQ(nlohmann::json::parse(found.only().detail)["cause"], "UNSUPPORTED_FS");
+        ASSERT_EQ(found.findings.count("unsupported_filesystem"), 1u);
+        EXPECT_NE(found.findings.findings[0].message.find("kernel"), std::string::npos);
+    }
+    EXPECT_GE(made, 3);
+}
+
+TEST(Detect, FilesystemsWithoutAToolHereAreKnownByTheirSuperblocks) {
+    std::string hpfs(1 << 20, '\0'), refs(1 << 20, '\0'), affs(901120, '\0'), vxfs(1 << 20, '\0'), ubifs(1 << 20, '\0'), zfs(1 << 20, '\0');
+    put_le32(hpfs, 8192, 0xF995E849);
+    put_le32(hpfs, 8196, 0xFA53E9C5);
+    refs.replace(3, 4, "ReFS");
+    refs.replace(16, 4, "FSRS");
+    affs.replace(0, 3, "DOS");
+    affs[450560 + 3] = 2;
+    affs.replace(450560 + 432, 10, "\x09Workbench");
+    affs[450560 + 511] = 1;
+    put_le32(vxfs, 1024, 0xa501fcf5);
+    put_le32(ubifs, 0, 0x06101831);
+    ubifs[20] = 6;
+    for (size_t i = 0; i < 8; ++i) put_le32(zfs, 128 * 1024 + i * 1024, 0x00bab10c);
+    for (const auto& [image, view] : std::vector<std::pair<std::string, std::string>>{
+             {hpfs, "hpfs"}, {refs, "refs"}, {affs, "affs"}, {vxfs, "vxfs"}, {ubifs, "ubifs"}, {zfs, "zfs_member"}}) {
+        const Detected found = detect_bytes(image);
+        EXPECT_EQ(found.only().view, view);
+        EXPECT_EQ(found.only().outcome, Outcome::unsupported);
+        EXPECT_TRUE(found.findings.has("unsupported_filesystem"));
+    }
+    EXPECT_EQ(detect_bytes(affs).only().label, "Workbench");
 }
 
 // Not a test of what is found: of coming back at all, with volumes that make sense.
