@@ -61,7 +61,12 @@ void check_detection(const Detection& detection) {
     NTT_PROMISE(!detection.volumes.empty(), "an image has at least one volume");
     int number = 0;
     uint64_t before = 0;
+    bool by_scan = false;
     for (const Volume& volume : detection.volumes) {
+        if (!by_scan && volume.detail.find("\"found_by\":\"scan\"") != std::string::npos) {
+            by_scan = true;  // they stand behind the others
+            before = 0;
+        }
         NTT_PROMISE(volume.number == ++number, "volumes are numbered from 1");
         NTT_PROMISE(volume.offset_bytes >= before, "volumes are sorted by offset");
         before = volume.offset_bytes;

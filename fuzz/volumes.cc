@@ -20,8 +20,11 @@ void run(ByteView input) {
     Seed& seed = seeds()[read_request(input).seed % seeds().size()];
     const PatchedImage source(seed, input);
     CheckingSink findings(source.size_bytes());
-    const auto detection = detect_volumes(source, findings);
+    auto detection = detect_volumes(source, findings);
     if (!detection.ok()) return check_error(detection.error());
+    check_detection(*detection);
+    const auto searched = find_lost_filesystems(source, *detection, findings);
+    if (!searched.ok()) return check_error(searched.error());
     check_detection(*detection);
 }
 

@@ -64,10 +64,12 @@ public:
         return {};
     }
 
-    Result<void> look_at(Volume& volume) {
+    Result<void> look_at(Volume& volume, const std::vector<Volume>& volumes) {
+        const json detail = json::parse(volume.detail, nullptr, false);
+        if (detail.is_object() && (detail.contains("found_by") || detail.contains("found_inside"))) return {};  // its finding says all that is known
         if (volume.readable) {
             if (replaces_boot_sector(volume.detail)) TRY(look_for_boot_sector(volume, intersect(volume.range(), whole_)));
-            return look_behind(volume);
+            return look_behind(volume, volumes);
         }
         if (volume.role == Role::extended || is_filesystem(volume)) return {};
         const ByteRange place = intersect(volume.range(), whole_);
@@ -125,8 +127,8 @@ private:
         return {};
     }
 
-    // A filesystem over the whole image that ends before the image does.
-    Result<void> look_behind(Volume& volume) {
+    // A filesystem over the whole image that ends before the image does, and before any other.
+    Result<void> look_behind(Volume& volume, const std::vector<Volume>& volumes) {
         const json detail = json::parse(volume.detail, nullptr, false);
         if (!detail.is_object() || detail.value("table", "") != "none" || !detail.contains("declared_bytes")) return {};
         if (detail.contains("raid_member") || detail.contains("logical_volume")) return {};      // the rest is the container's
@@ -135,6 +137,7 @@ private:
         // NTFS keeps a copy of its boot sector behind its last sector.
         const uint64_t allowed = volume.fs_type == "ntfs" ? 4096 : 0;
         if (!end || *end >= whole_.length || whole_.length - *end <= allowed) return {};
+        if (std::any_of(volumes.begin(), volumes.end(), [&](const Volume& other) { return other.offset_bytes >= *end; })) return {};
         const ByteRange behind{*end, whole_.length - *end};
         TRY_ASSIGN(const std::optional<Fill> fill, fill_of(behind));
         json facts = {{"behind_bytes", behind.length}};
@@ -162,7 +165,7 @@ private:
 Result<Assessment> assess_volumes(const AssessmentContext& context, std::vector<Volume>& volumes) {
     Assessor assessor(context);
     TRY(assessor.look_at_medium(volumes));
-    for (Volume& volume : volumes) TRY(assessor.look_at(volume));
+    for (Volume& volume : volumes) TRY(assessor.look_at(volume, volumes));
     return std::move(assessor.out);
 }
 

@@ -21,10 +21,9 @@ using nlohmann::json;
 // disk's geometry (sector 63), and 1 MiB.
 constexpr std::array<uint64_t, 3> kUsualOffsets = {32 * 512, 63 * 512, uint64_t{1} << 20};
 
-constexpr int kMaxNesting = 4;       // a logical volume on an array on a partition is 3
-constexpr uint64_t kSectorBytes = 512;
-constexpr int kMaxScans = 16;        // regions of an image that are searched for filesystems
+constexpr int kMaxNesting = 4;        // a logical volume on an array on a partition is 3
 constexpr size_t kMaxVolumes = 1024;  // of one image; more are a table or a group that lies
+constexpr uint64_t kSectorBytes = 512;
 
 std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
@@ -40,8 +39,6 @@ struct Draft {
     }
 };
 
-enum class Search : uint8_t { yes, no };  // whether filesystems are looked for where nothing points to them
-
 // A place where a volume is looked for.
 struct Region {
     ByteRange range;
@@ -49,7 +46,6 @@ struct Region {
     enum class Bounds : uint8_t { declared, open } bounds = Bounds::declared;  // open: a filesystem says itself how long it is
     bool is_partition = false;
     int nesting = 0;
-    Search search = Search::yes;
 };
 
 // Swap holds no files, and a container none that are not volumes of their own.
@@ -91,29 +87,28 @@ int rank_at_offset(const Volume& volume) {
 
 class Detector {
 public:
-    explicit Detector(const ByteSource& source, Search search = Search::yes) : source_(&source), search_(search) {}
+    explicit Detector(const ByteSource& source) : source_(&source) {}
 
     Result<void> add_table(const PartitionTable& table);
     // Partitions of a hybrid disc: only what is no part of the disc's ISO 9660.
     Result<void> add_sides_of_disc(const PartitionTable& table);
     Result<void> add_whole(const std::vector<Identity>& at_start, const PartitionTable& table);
-    // Filesystems in the image itself, where every partition lies beyond its end.
-    Result<void> add_before_partitions();
+    // What a scan of `searched` found; `context` is for the detail of each volume.
+    Result<void> add_hits(const std::vector<ScanHit>& hits, ByteRange searched, const json& context);
 
     std::ptrdiff_t identified() const {
         return std::count_if(drafts_.begin(), drafts_.end(), [](const Draft& draft) { return !draft.volume.view.empty(); });
     }
     bool empty() const { return drafts_.empty(); }
 
-    // Numbers the volumes; their findings go to `findings`.
-    std::vector<Volume> finish(FindingSink& findings);
+    // Numbers the volumes from `first_number` on; their findings go to `findings`.
+    std::vector<Volume> finish(FindingSink& findings, int first_number = 1);
 
 private:
     Result<void> add_partition(const Partition& partition, const std::string& disk_id);
     // What is found in the region, or nothing, as volumes. Inside a container as deep as kMaxNesting.
     Result<void> add(Region region);
     Result<void> add_identified(const Region& region, const std::vector<Identity>& identities);
-    Result<void> add_found_by_scan(const Region& region, uint64_t from);
     Draft& add_draft(const Region& region);
     void describe(Draft& draft, const Region& region, const Identity& identity) const;
     static void note_what_it_needs(Draft& draft, const Identity& identity);
@@ -122,9 +117,7 @@ private:
     void find_overlaps();
 
     const ByteSource* source_;
-    Search search_;
     std::vector<Draft> drafts_;
-    int scans_ = 0;
 };
 
 json context_of(const Partition& partition, const std::string& disk_id) {
@@ -145,7 +138,7 @@ Result<std::vector<Identity>> Detector::identify_in(Region& region) const {
         const ByteRange inner{whole.offset + offset, whole.length - offset};
         TRY_ASSIGN(identities, identify(*source_, inner));
         // A boot sector is strong evidence, a superblock's magic at an odd place is not.
-        const auto doubtful = [](const Identity& i) { return i.confidence == Confidence::weak || i.role != Role::filesystem; };
+        const auto doubtful = [](const Identity& i) { return i.confidence == Confidence::weak || i.role != Role::filesystem || i.size_bytes == 0; };
         identities.erase(std::remove_if(identities.begin(), identities.end(), doubtful), identities.end());
         if (!identities.empty()) region.range = inner;
     }
@@ -242,15 +235,8 @@ Result<void> Detector::add(Region region) {
     TRY_ASSIGN(const auto identities, identify_in(region));
     if (identities.empty()) {
         add_draft(region).is_partition = region.is_partition;
-        TRY(add_found_by_scan(region, kSectorBytes));
     } else {
         TRY(add_identified(region, identities));
-        // At an odd place: a table is lost, and more may stand behind.
-        const uint64_t before = region.range.offset - partition.offset, size = identities.front().size_bytes;
-        if (before != 0 && size != 0 && size < region.range.length) {
-            region.range = partition;
-            TRY(add_found_by_scan(region, before + (size + kSectorBytes - 1) / kSectorBytes * kSectorBytes));
-        }
     }
     if (!region.is_partition) return {};
     if (drafts_[first].volume.offset_bytes != partition.offset) drafts_[first].detail["partition_offset"] = partition.offset;
@@ -258,20 +244,14 @@ Result<void> Detector::add(Region region) {
     return {};
 }
 
-// Filesystems inside a region that does not begin with one, from `from` on. The region stays a volume without a
-// filesystem, if it was one: what lies beside them nobody knows.
-Result<void> Detector::add_found_by_scan(const Region& region, uint64_t from) {
-    if (search_ == Search::no || region.search == Search::no || scans_ >= kMaxScans) return {};
-    ++scans_;
-    TRY_ASSIGN(const auto hits, scan_for_filesystems(*source_, region.range, from));
+Result<void> Detector::add_hits(const std::vector<ScanHit>& hits, ByteRange searched, const json& context) {
     for (const ScanHit& hit : hits) {
-        Region found{{hit.offset, hit.identities.front().size_bytes}, region.context, Region::Bounds::declared, false, region.nesting};
+        Region found{{hit.offset, hit.identities.front().size_bytes}, context};
         found.context["found_by"] = "scan";
-        if (region.is_partition) found.context["partition_offset"] = region.range.offset;
         const size_t place = drafts_.size();
         TRY(add_identified(found, hit.identities));
-        drafts_[place].find("filesystem_found_by_scan", "no partition table or other record points to this filesystem; it was found by looking for one",
-                            {{"offset", hit.offset}, {"region_offset", region.range.offset}, {"region_length", region.range.length}});
+        drafts_[place].find("filesystem_found_by_scan", "nothing points to this filesystem: it was found by looking for one, and others may be there that were not seen",
+                            {{"offset", hit.offset}, {"searched_offset", searched.offset}, {"searched_bytes", searched.length}});
     }
     return {};
 }
@@ -292,7 +272,6 @@ Result<void> Detector::add_partition(const Partition& partition, const std::stri
     Region region{partition.range, context_of(partition, disk_id), Region::Bounds::declared, true, 0};
     if (partition.kind == Partition::Kind::plain) {
         const size_t place = drafts_.size();
-        if (partition.type == "0x82") region.search = Search::no;  // pages of memory hold old superblocks
         TRY(add(region));
         if (place >= drafts_.size()) return {};
         Draft& draft = drafts_[place];
@@ -326,13 +305,6 @@ Result<void> Detector::add_whole(const std::vector<Identity>& at_start, const Pa
     return at_start.empty() ? add(std::move(region)) : add_identified(region, at_start);
 }
 
-Result<void> Detector::add_before_partitions() {
-    const size_t place = drafts_.size();
-    TRY(add({{0, source_->size_bytes()}, {{"table", "none"}}, Region::Bounds::open, false, 0}));
-    if (drafts_.size() == place + 1 && drafts_[place].volume.view.empty()) drafts_.pop_back();
-    return {};
-}
-
 void Detector::find_overlaps() {
     const Draft* reaches_furthest = nullptr;
     for (Draft& draft : drafts_) {
@@ -347,7 +319,7 @@ void Detector::find_overlaps() {
     }
 }
 
-std::vector<Volume> Detector::finish(FindingSink& findings) {
+std::vector<Volume> Detector::finish(FindingSink& findings, int first_number) {
     std::stable_sort(drafts_.begin(), drafts_.end(), [](const Draft& a, const Draft& b) {
         if (a.volume.offset_bytes != b.volume.offset_bytes) return a.volume.offset_bytes < b.volume.offset_bytes;
         return rank_at_offset(a.volume) < rank_at_offset(b.volume);
@@ -355,7 +327,7 @@ std::vector<Volume> Detector::finish(FindingSink& findings) {
     find_overlaps();
     std::vector<Volume> out;
     for (Draft& draft : drafts_) {
-        draft.volume.number = static_cast<int>(out.size()) + 1;
+        draft.volume.number = static_cast<int>(out.size()) + first_number;
         draft.volume.detail = text_of(draft.detail);
         for (Finding& finding : draft.findings) {
             finding.volume = draft.volume.number;
@@ -372,16 +344,13 @@ Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings
     TRY_ASSIGN(const auto whole, identify(source, {0, source.size_bytes()}));
     TRY_ASSIGN(PartitionTable table, read_partition_table(source));
 
-    // Inside a filesystem over the whole medium, image files look like lost filesystems.
-    const Search search = whole.empty() ? Search::yes : Search::no;
     // Of two tables that contradict each other the one under which more is recognised; if they are even, the first.
-    Detector by_table(source, search);
-    const bool all_beyond = std::all_of(table.partitions.begin(), table.partitions.end(), [&](const Partition& p) { return p.range.offset >= source.size_bytes(); });
+    Detector by_table(source);
     const bool table_counts = whole.empty() || !(outranks_table(whole.front()) || table.doubtful);
     if (table_counts) TRY(by_table.add_table(table));
     if (table_counts && !table.others.empty()) {
         PartitionTable other = std::move(table.others.front());
-        Detector by_other(source, search);
+        Detector by_other(source);
         TRY(by_other.add_table(other));
         const bool better = by_other.identified() > by_table.identified();
         const PartitionTable &chosen = better ? other : table, &left = better ? table : other;
@@ -403,12 +372,78 @@ Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings
         if (!whole.empty() && whole.front().fs_type == "iso9660") TRY(over_all.add_sides_of_disc(table));
     }
     Detector& detector = use_table ? by_table : over_all;
-    if (use_table && all_beyond) TRY(by_table.add_before_partitions());
     out.table = use_table || whole.empty() ? table.type : "none";
     if (use_table || whole.empty())
         for (Finding& finding : table.findings) findings.add(std::move(finding));
     out.volumes = detector.finish(findings);
     return out;
+}
+
+namespace {
+
+// Where a filesystem may stand that nothing points to.
+struct Unclaimed {
+    ByteRange range;
+    json context;  // of what is found there
+    int number;    // of the volume that is the region; 0 if none is
+};
+
+std::vector<Unclaimed> unclaimed_in(const Detection& detection, uint64_t image_bytes) {
+    std::vector<Unclaimed> out;
+    const auto add = [&](uint64_t from, uint64_t end, json context, int number) {
+        const ByteRange range = intersect({from, end - std::min(from, end)}, {0, image_bytes});
+        if (range.length >= kSectorBytes) out.push_back({range, std::move(context), number});
+    };
+    const auto is_empty = [&](const Volume& container) {
+        return std::none_of(detection.volumes.begin(), detection.volumes.end(), [&](const Volume& v) {
+            return v.number != container.number && intersect(v.range(), container.range()).length != 0;
+        });
+    };
+    for (const Volume& volume : detection.volumes) {
+        const bool unknown = volume.view.empty() && volume.role == Role::unknown;
+        if (!unknown && !(volume.role == Role::extended && is_empty(volume))) continue;
+        json context = json::parse(volume.detail, nullptr, false);
+        if (context.contains("slot")) context["partition_offset"] = volume.offset_bytes;
+        add(volume.offset_bytes, volume.range().end(), std::move(context), volume.number);
+    }
+    const Volume& first = detection.volumes.front();
+    const json none = {{"table", "none"}};
+    if (first.offset_bytes >= image_bytes) add(0, image_bytes, none, 0);  // a table whose partitions all lie beyond the end
+    if (detection.table != "none" || first.offset_bytes == 0 || first.view.empty()) return out;
+    // A filesystem at one of the usual offsets: the table is lost, and more may stand behind.
+    const uint64_t declared = json::parse(first.detail, nullptr, false).value("declared_bytes", uint64_t{0});
+    const auto end = checked_add(first.offset_bytes, (declared + kSectorBytes - 1) / kSectorBytes * kSectorBytes);
+    if (declared != 0 && end) add(*end, image_bytes, none, 0);
+    return out;
+}
+
+}  // namespace
+
+Result<void> find_lost_filesystems(const ByteSource& source, Detection& detection, FindingSink& findings) {
+    const std::vector<Unclaimed> regions = unclaimed_in(detection, source.size_bytes());
+    if (regions.empty()) return {};
+    if (detection.table != "none") {
+        // Inside a filesystem over the whole medium, image files look like lost filesystems.
+        TRY_ASSIGN(const auto whole, identify(source, {0, source.size_bytes()}));
+        if (!whole.empty()) return {};
+    }
+    Detector detector(source);
+    FilesystemScan scan(source);
+    for (const Unclaimed& region : regions) {
+        TRY_ASSIGN(const auto hits, scan.search(region.range));
+        TRY(detector.add_hits(hits, region.range, region.context));
+        if (hits.empty() || region.number == 0) continue;
+        Volume& volume = detection.volumes[static_cast<size_t>(region.number) - 1];
+        json detail = region.context;
+        detail["found_inside"] = hits.size();
+        volume.detail = text_of(detail);
+    }
+    if (scan.stopped_by()) {
+        findings.add({"scan_limit", "not all places were searched for filesystems that nothing points to: there was too much that looked like one",
+                      json{{"limit", *scan.stopped_by()}, {"max_filesystems", kMaxScanHits}, {"max_read_bytes", kMaxScanReadBytes}}.dump(), 0, std::nullopt});
+    }
+    for (Volume& volume : detector.finish(findings, static_cast<int>(detection.volumes.size()) + 1)) detection.volumes.push_back(std::move(volume));
+    return {};
 }
 
 }  // namespace ntt

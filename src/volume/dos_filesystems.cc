@@ -10,7 +10,9 @@ namespace {
 
 bool is_power_of_two(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
-constexpr int kMaxClustersLookedAt = 256;  // of a root directory in which a label is searched
+// Of a root directory in which a label is searched: as many clusters, and as many bytes as a FAT directory can have.
+constexpr int kMaxClustersLookedAt = 256;
+constexpr uint64_t kMaxLabelBytes = uint64_t{65536} * 32;
 
 // --- FAT ---
 
@@ -75,7 +77,7 @@ LabelSearch search_fat_label(const ProbeBytes& directory) {
 std::string fat_root_label(const ProbeWindow& window, const FatGeometry& g, uint32_t root_cluster) {
     if (g.bits != 32) return search_fat_label(window.read(g.root_at(), size_t{g.root_entries} * 32)).label;
     uint32_t cluster = root_cluster;
-    for (int i = 0; i < kMaxClustersLookedAt && cluster >= 2 && cluster < g.clusters + 2; ++i) {
+    for (uint64_t i = 0; i < kMaxClustersLookedAt && i * g.cluster_size < kMaxLabelBytes && cluster >= 2 && cluster < g.clusters + 2; ++i) {
         const uint64_t at = g.data_at() + uint64_t{cluster - 2} * g.cluster_size;
         const LabelSearch found = search_fat_label(window.read(at, g.cluster_size));
         if (found.at_end) return found.label;
@@ -136,7 +138,7 @@ Found exfat(const ProbeWindow& window) {
     const size_t cluster_size = size_t{1} << (sector_shift + cluster_shift);
     constexpr uint8_t kLabelEntry = 0x83;
     uint32_t cluster = boot.le32(96);
-    for (int i = 0; i < kMaxClustersLookedAt && cluster >= 2 && cluster - 2 < cluster_count; ++i) {
+    for (uint64_t i = 0; i < kMaxClustersLookedAt && i * cluster_size < kMaxLabelBytes && cluster >= 2 && cluster - 2 < cluster_count; ++i) {
         const uint64_t at = heap_at + uint64_t{cluster - 2} * cluster_size;
         const ProbeBytes directory = window.read(at, std::min<size_t>(cluster_size, 256 * 1024));
         for (uint64_t entry = 0; entry + 32 <= directory.size(); entry += 32) {

@@ -14,10 +14,30 @@ constexpr size_t kPieceBytes = size_t{1} << 20;
 constexpr size_t kLookAhead = 36 * 1024;  // as far behind a start as a signature is looked for: ISO 9660's at 32 KiB
 constexpr uint64_t kMiB = uint64_t{1} << 20, kTrack = 63 * kSector, kCylinder = 255 * kTrack;
 
+// Counts what is read, by whichever probe. A single look at a place reads a few MiB at most.
+class CountingSource final : public ByteSource {
+public:
+    explicit CountingSource(const ByteSource& source) : source_(source) {}
+    uint64_t read_bytes() const { return read_bytes_; }
+
+    uint64_t size_bytes() const override { return source_.size_bytes(); }
+    uint32_t sector_size() const override { return source_.sector_size(); }
+    std::string_view format() const override { return source_.format(); }
+    const std::vector<ImagePart>& parts() const override { return source_.parts(); }
+    Result<void> read(uint64_t offset, ByteSpan out) const override {
+        read_bytes_ += out.size();
+        return source_.read(offset, out);
+    }
+
+private:
+    const ByteSource& source_;
+    mutable uint64_t read_bytes_ = 0;
+};
+
 // Whether a filesystem could start at `at`: cheap, and wrong now and then.
 bool may_start_at(const ProbeBytes& bytes, uint64_t at) {
     if (bytes.le16(at + 1024 + 56) == 0xEF53) return true;
-    if (bytes.has(at + 1024, "H+") || bytes.has(at + 1024, "HX") || bytes.has(at + 32769, "CD001")) return true;
+    if (bytes.has(at + 1024, "H+") || bytes.has(at + 1024, "HX") || bytes.has(at + 1024, "BD") || bytes.has(at + 32769, "CD001")) return true;
     if (bytes.has(at + 3, "NTFS    ") || bytes.has(at + 3, "EXFAT   ")) return true;
     const uint8_t jump = bytes.u8(at), media = bytes.u8(at + 21);
     return (jump == 0xEB || jump == 0xE9) && (media == 0xF0 || media >= 0xF8) && bytes.le16(at + 11) % 128 == 0 && bytes.le16(at + 11) != 0;
@@ -25,16 +45,25 @@ bool may_start_at(const ProbeBytes& bytes, uint64_t at) {
 
 // --- more evidence than a superblock; `window` begins with the filesystem ---
 
+// Source: Linux Documentation/filesystems/ext4/{super,group_descr,inodes}.rst.
 bool is_first_ext(const ProbeWindow& window, uint64_t size) {
     const ProbeBytes& head = window.head();
     constexpr uint64_t kSuper = 1024;
-    const uint64_t block_size = uint64_t{1024} << std::min(head.le32(kSuper + 0x18), 6u);
+    constexpr uint32_t kRootInode = 2;
+    const uint64_t block_size = uint64_t{1024} << std::min(head.le32(kSuper + 0x18), 6u), blocks = size / block_size;
     const uint64_t first_data_block = head.le32(kSuper + 0x14);
     if (head.le16(kSuper + 0x5A) != 0 || first_data_block != (block_size == 1024 ? 1u : 0u)) return false;
-    if (head.le32(kSuper + 0x28) == 0 || head.le32(kSuper + 0x20) == 0) return false;  // inodes and blocks per group
+    const uint64_t inodes = head.le32(kSuper), blocks_per_group = head.le32(kSuper + 0x20), inodes_per_group = head.le32(kSuper + 0x28);
+    if (blocks <= first_data_block || blocks_per_group == 0 || inodes_per_group == 0) return false;
+    const uint64_t groups = (blocks - first_data_block + blocks_per_group - 1) / blocks_per_group;
+    if (groups * inodes_per_group != inodes) return false;
+    const uint64_t inode_size = head.le32(kSuper + 0x4C) == 0 ? 128 : head.le16(kSuper + 0x58);
+    if (inode_size < 128) return false;
     const ProbeBytes group = window.read((first_data_block + 1) * block_size, 32);
     const uint64_t inode_table = group.le32(8) * block_size;
-    return inode_table > kSuper && inode_table < size;
+    if (inode_table <= kSuper || inode_table >= size) return false;
+    constexpr uint16_t kTypeMask = 0xF000, kFolder = 0x4000;
+    return (window.read(inode_table + (kRootInode - 1) * inode_size, 2).le16(0) & kTypeMask) == kFolder;
 }
 
 bool has_mft(const ProbeWindow& window) {
@@ -80,8 +109,17 @@ bool has_exfat_checksum(const ProbeWindow& window) {
 }
 
 bool has_second_header(const ProbeWindow& window, uint64_t size) {
-    const ProbeBytes second = window.read(size - 1024, 2);
-    return second.has(0, "H+") || second.has(0, "HX");
+    const std::string_view first = window.head().text(1024, 2);
+    return window.read(size - 1024, 2).has(0, first);
+}
+
+// Source: ECMA-119, 9.1: the first record of a folder is its own.
+bool has_iso_root(const ProbeWindow& window) {
+    constexpr uint64_t kPrimary = 16 * 2048, kRootRecord = kPrimary + 156, kFolder = 2;
+    const ProbeBytes& head = window.head();
+    const uint32_t root_block = head.le32(kRootRecord + 2), block_size = head.le16(kPrimary + 128);
+    const ProbeBytes itself = window.read(uint64_t{root_block} * block_size, 34);
+    return root_block != 0 && itself.u8(0) >= 34 && itself.le32(2) == root_block && itself.be32(6) == root_block && (itself.u8(25) & kFolder) != 0;
 }
 
 // `identity` is what identify() believes of `window`.
@@ -92,74 +130,105 @@ bool is_believable(const ProbeWindow& window, const Identity& identity) {
     if (identity.fs_type == "ntfs") return has_mft(window);
     if (identity.fs_type == "fat") return has_fat_and_root(window);
     if (identity.fs_type == "exfat") return has_exfat_checksum(window);
-    if (identity.fs_type == "hfsplus") return has_second_header(window, identity.size_bytes);
-    return identity.fs_type == "iso9660";
+    if (identity.fs_type == "hfsplus" || identity.fs_type == "hfs") return has_second_header(window, identity.size_bytes);
+    return identity.fs_type == "iso9660" && has_iso_root(window);
 }
 
-class Scan {
-public:
-    Scan(const ByteSource& source, ByteRange region) : source_(source), region_(intersect(region, {0, source.size_bytes()})), bytes_(source, region_) {}
+}  // namespace
 
-    Result<std::vector<ScanHit>> run(uint64_t from) {
-        while (static_cast<int>(hits_.size()) < kMaxScanHits) {
-            TRY_ASSIGN(const auto end, find_from(from));
-            if (!end) break;
-            from = *end;
+struct FilesystemScan::State {
+    explicit State(const ByteSource& image) : source(image) {}
+
+    // Whether the search may go on.
+    bool goes_on() {
+        if (!stopped_by && hits >= kMaxScanHits) stopped_by = "filesystems";
+        if (!stopped_by && source.read_bytes() >= kMaxScanReadBytes) stopped_by = "read_bytes";
+        return !stopped_by;
+    }
+
+    CountingSource source;
+    size_t hits = 0;
+    std::optional<std::string_view> stopped_by;
+};
+
+namespace {
+
+// Places in a region at which a filesystem may start, one after another.
+class Places {
+public:
+    explicit Places(const ProbeWindow& region) : region_(region) {}
+
+    // From here on every sector is a place again.
+    void start_at(uint64_t from) {
+        next_ = from;
+        fine_end_ = std::min(region_.visible_bytes(), from + kScanFineBytes);
+        coarse_end_ = std::min(region_.visible_bytes(), from + kScanCoarseBytes);
+    }
+
+    // The next place that looks like a start; nullopt at the end, or when the source failed. Returns now and then with a place
+    // that does not, so that the caller sees what was read.
+    struct Place {
+        uint64_t at;
+        bool looks_like_a_start;
+    };
+    std::optional<Place> next() {
+        if (region_.failure() || next_ >= coarse_end_) return std::nullopt;
+        const uint64_t at = next_;
+        if (at < fine_end_) {
+            if (at < piece_at_ || at >= piece_at_ + kPieceBytes || piece_.size() == 0) {
+                piece_ = region_.read(at, kPieceBytes + kLookAhead);
+                piece_at_ = at;
+            }
+            next_ = at + kSector < fine_end_ ? at + kSector : coarse_behind(fine_end_ - 1);
+            return Place{at, may_start_at(piece_, at - piece_at_)};
         }
-        if (bytes_.failure()) return *bytes_.failure();
-        return std::move(hits_);
+        next_ = coarse_behind(at);
+        return Place{at, may_start_at(region_.read(at, 4096), 0)};
     }
 
 private:
-    // The next filesystem at or behind `from`: where it ends.
-    Result<std::optional<uint64_t>> find_from(uint64_t from) {
-        const uint64_t fine_end = std::min(region_.length, from + kScanFineBytes);
-        for (uint64_t piece = from; piece < fine_end; piece += kPieceBytes) {
-            const ProbeBytes bytes = bytes_.read(piece, kPieceBytes + kLookAhead);
-            const uint64_t length = std::min<uint64_t>(kPieceBytes, fine_end - piece);
-            for (uint64_t at = 0; at < length; at += kSector) {
-                if (!may_start_at(bytes, at)) continue;
-                TRY_ASSIGN(const auto end, try_at(piece + at));
-                if (end) return end;
-            }
-        }
-        std::vector<uint64_t> places;
-        const uint64_t coarse_end = std::min(region_.length, from + kScanCoarseBytes);
-        const auto add_multiples = [&](uint64_t step, uint64_t plus) {
-            for (uint64_t at = (fine_end + step - 1) / step * step + plus; at < coarse_end; at += step) places.push_back(at);
-        };
-        add_multiples(kMiB, 0);
-        add_multiples(kCylinder, 0);
-        add_multiples(kCylinder, kTrack);
-        std::sort(places.begin(), places.end());
-        for (const uint64_t place : places) {
-            if (bytes_.failure()) break;
-            if (!may_start_at(bytes_.read(place, 4096), 0)) continue;
-            TRY_ASSIGN(const auto end, try_at(place));
-            if (end) return end;
-        }
-        return std::optional<uint64_t>();
+    // The first multiple of a MiB or a cylinder, or second track of a cylinder, behind `at`.
+    static uint64_t coarse_behind(uint64_t at) {
+        const auto multiple = [&](uint64_t step, uint64_t plus) { return at < plus ? plus : ((at - plus) / step + 1) * step + plus; };
+        return std::min({multiple(kMiB, 0), multiple(kCylinder, 0), multiple(kCylinder, kTrack)});
     }
 
-    Result<std::optional<uint64_t>> try_at(uint64_t place) {
-        if (++tries_ > kMaxScanTries) return std::optional<uint64_t>();
-        const ByteRange range{region_.offset + place, region_.length - place};
-        TRY_ASSIGN(auto identities, identify(source_, range));
-        if (identities.empty() || !is_believable(ProbeWindow(source_, range), identities.front())) return std::optional<uint64_t>();
-        const uint64_t length = (identities.front().size_bytes + kSector - 1) / kSector * kSector;
-        hits_.push_back({range.offset, std::move(identities)});
-        return std::optional(place + length);
-    }
-
-    const ByteSource& source_;
-    ByteRange region_;
-    ProbeWindow bytes_;
-    std::vector<ScanHit> hits_;
-    int tries_ = 0;
+    const ProbeWindow& region_;
+    uint64_t next_ = 0, fine_end_ = 0, coarse_end_ = 0;
+    ProbeBytes piece_;
+    uint64_t piece_at_ = 0;
 };
 
 }  // namespace
 
-Result<std::vector<ScanHit>> scan_for_filesystems(const ByteSource& source, ByteRange region, uint64_t from) { return Scan(source, region).run(from); }
+FilesystemScan::FilesystemScan(const ByteSource& source) : state_(std::make_unique<State>(source)) {}
+FilesystemScan::~FilesystemScan() = default;
+std::optional<std::string_view> FilesystemScan::stopped_by() const { return state_->stopped_by; }
+
+Result<std::vector<ScanHit>> FilesystemScan::search(ByteRange region) {
+    const CountingSource& source = state_->source;
+    region = intersect(region, {0, source.size_bytes()});
+    std::vector<ScanHit> hits;
+    const ProbeWindow window(source, region);
+    Places places(window);
+    places.start_at(0);
+    while (state_->goes_on()) {
+        const auto place = places.next();
+        if (!place) break;
+        if (!place->looks_like_a_start) continue;
+        const ByteRange range{region.offset + place->at, region.length - place->at};
+        TRY_ASSIGN(auto identities, identify(source, range));
+        if (identities.empty()) continue;
+        const ProbeWindow here(source, range);
+        const bool believable = is_believable(here, identities.front());
+        if (here.failure()) return *here.failure();
+        if (!believable) continue;
+        places.start_at(place->at + (identities.front().size_bytes + kSector - 1) / kSector * kSector);
+        hits.push_back({range.offset, std::move(identities)});
+        ++state_->hits;
+    }
+    if (window.failure()) return *window.failure();
+    return hits;
+}
 
 }  // namespace ntt

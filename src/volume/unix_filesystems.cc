@@ -47,6 +47,9 @@ Found ext(const ProbeWindow& window) {
     }
     const uint64_t blocks = head.le32(kSuper + 4) | (incompat & k64Bit ? uint64_t{head.le32(kSuper + 0x150)} << 32 : 0);
     out.size_bytes = checked_mul(blocks, uint64_t{1024} << log_block_size).value_or(0);
+    // The magic has 16 bits only: the counts must make sense as well. A journal on a device of its own has no inodes.
+    const bool has_blocks = blocks != 0 && head.le32(kSuper + 0x20) != 0, has_inodes = head.le32(kSuper) != 0 && head.le32(kSuper + 0x28) != 0;
+    if (!has_blocks || (!has_inodes && out.fs_type == "ext")) return {};
     out.uuid = uuid_text(head.text(kSuper + 0x68, 16));
     out.label = label_text(head.text(kSuper + 0x78, 16));
     return out;

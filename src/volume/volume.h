@@ -41,7 +41,8 @@ struct Volume {
 // What the image as a whole looks like.
 struct Detection {
     std::string table;            // "none" "dos" "gpt" "mac" "bsd" "sun"
-    std::vector<Volume> volumes;  // sorted by offset, numbered from 1; containers, swap and unknown partitions included
+    std::vector<Volume> volumes;  // sorted by offset, numbered from 1; containers, swap and unknown partitions included.
+                                  // Those of find_lost_filesystems() stand behind the others, sorted as well
 };
 
 // Looks for a partition table and for filesystems: in each partition, or over the whole image. Reads little. An image
@@ -53,7 +54,15 @@ struct Detection {
 //
 // Findings (volume number set where there is one): partition_beyond_image, partition_table_damaged (partitions may be
 // missing), partition_table_copy_damaged, partition_tables_differ (says what was taken), partitions_overlap,
-// filesystem_beyond_image, filesystem_beyond_partition, encrypted, container_not_read, too_many_volumes.
+// filesystem_beyond_image, filesystem_beyond_partition, unsupported_filesystem (says what reads it), encrypted,
+// container_not_read, too_many_volumes.
 Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings);
+
+// Adds filesystems that nothing points to, each with a finding filesystem_found_by_scan and `found_by` in its detail: inside
+// volumes in which nothing was recognised (`found_inside` in their detail has the count), behind a filesystem that stands at a
+// usual offset without a table, and in an image whose table lists only what lies beyond its end. Costs nothing where
+// nothing is missing; else what scan.h says, whatever the size of the image, and a finding scan_limit where that was not enough. Call it
+// after repairs: what they give back is not lost.
+Result<void> find_lost_filesystems(const ByteSource& source, Detection& detection, FindingSink& findings);
 
 }  // namespace ntt

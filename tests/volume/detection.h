@@ -29,7 +29,10 @@ inline Detected detect_bytes(std::string bytes) {
     const auto source = memory_image(std::move(bytes));
     auto detection = detect_volumes(*source, out.findings);
     EXPECT_TRUE(detection.ok()) << why(detection);
-    if (detection.ok()) out.detection = *std::move(detection);
+    if (!detection.ok()) return out;
+    out.detection = *std::move(detection);
+    const auto searched = find_lost_filesystems(*source, out.detection, out.findings);
+    EXPECT_TRUE(searched.ok()) << why(searched);
     return out;
 }
 

@@ -1,8 +1,11 @@
 // Filesystems that no partition table points to, and what must not be taken for one.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "detection.h"
 #include "support/containers.h"
+#include "volume/probe_window.h"
+#include "volume/scan.h"
 
 namespace ntt::test {
 namespace {
@@ -84,7 +87,33 @@ TEST(Scan, WhereAllPartitionsLieBeyondTheImageTheImageItselfIsLookedAt) {
     image.replace(3 * kMiB, ext.size(), ext);
     const Detected found = detect_bytes(image);
     EXPECT_EQ(filesystems(found), (decltype(filesystems(found)){{3 * kMiB, "here"}}));
-    EXPECT_EQ(found.detection.volumes.back().outcome, Outcome::truncated);
+    EXPECT_EQ(found.first().outcome, Outcome::truncated);
+    EXPECT_TRUE(found.findings.has("filesystem_found_by_scan"));
+}
+
+TEST(Scan, LogicalPartitionsWhoseChainIsLostAreFoundInTheirContainer) {
+    NTT_NEED_TOOL("sfdisk");
+    NTT_NEED_TOOL("mkfs.ext2");
+    std::string image = made("truncate -s 16M f && printf 'start=2048,size=20000,type=5\nstart=4096,size=8000,type=83\n' | sfdisk -q f");
+    image.replace(kMiB, 512, std::string(512, '\0'));
+    const std::string ext = made("truncate -s 2M f && mkfs.ext2 -q -L logical f");
+    image.replace(2 * kMiB, ext.size(), ext);
+    const Detected found = detect_bytes(image);
+    EXPECT_EQ(filesystems(found), (decltype(filesystems(found)){{2 * kMiB, "logical"}}));
+}
+
+TEST(Scan, WhereSomethingWasRecognisedNothingIsSearched) {
+    NTT_NEED_TOOL("sfdisk");
+    NTT_NEED_TOOL("mkfs.ext2");
+    const std::string ext = made("truncate -s 2M f && mkfs.ext2 -q -L a f");
+    // Over the whole medium, with another behind it; and beside a partition.
+    EXPECT_EQ(detect_bytes(put_in(16 * kMiB, {{0, ext}, {4 * kMiB, ext}})).views(), std::vector<std::string>{"ext2"});
+    std::string image = made("truncate -s 16M f && printf 'start=2048,size=4096,type=83\n' | sfdisk -q f");
+    image.replace(kMiB, ext.size(), ext);
+    image.replace(8 * kMiB, ext.size(), ext);
+    const Detected found = detect_bytes(image);
+    EXPECT_EQ(found.views(), std::vector<std::string>{"ext2"});
+    EXPECT_TRUE(found.findings.findings.empty());
 }
 
 TEST(Scan, ASignatureAloneMakesNoVolume) {
@@ -103,9 +132,11 @@ TEST(Scan, ASignatureAloneMakesNoVolume) {
     bad_root.replace(root, 64, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\xff\xff\xff\xff\xff\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\xff\xff\xff\xff\xff");
     std::string no_mft = ntfs;
     for (size_t at = 0; (at = no_mft.find("FILE0", at)) != std::string::npos;) no_mft[at] = 'X';
+    std::string no_root = made("truncate -s 2M f && mkfs.ext2 -q -b 1024 f");  // its first inode table is zeroed
+    no_root.replace(ProbeBytes(no_root).le32(2048 + 8) * size_t{1024}, 1024, std::string(1024, '\0'));
     std::string bad_exfat = exfat;
     bad_exfat[200] ^= 1;
-    for (const std::string* piece : {&copy_only, &far_end, &no_table, &bad_root, &no_mft, &bad_exfat}) {
+    for (const std::string* piece : {&copy_only, &far_end, &no_table, &bad_root, &no_mft, &no_root, &bad_exfat}) {
         SCOPED_TRACE(piece - &copy_only);
         const size_t at = 2 * kMiB + 512;
         const std::string image = put_in(at + piece->size() + 512, {{at, *piece}});
@@ -123,13 +154,64 @@ TEST(Scan, ImageFilesInsideAFilesystemAreNoVolumes) {
     EXPECT_EQ(filesystems(found), (decltype(filesystems(found)){{0, "outer"}}));
 }
 
+// Bare magic numbers in every sector.
 TEST(Scan, AnImageFullOfSignaturesEnds) {
     std::string image(12 * kMiB, '\0');
-    for (size_t at = 512; at + 2048 < image.size(); at += 512) {
+    for (size_t at = 0; at + 2048 < image.size(); at += 512) {
         put_le16(image, at + 56, 0xEF53);
+        image.replace(at, 2, at % 1024 == 0 ? "H+" : "BD");
         image.replace(at + 3, 8, "NTFS    ");
     }
-    EXPECT_TRUE(filesystems(detect_bytes(image)).empty());
+    const Detected found = detect_bytes(image);
+    EXPECT_TRUE(found.only().view.empty()) << found.first().view;
+    ASSERT_EQ(found.findings.count("scan_limit"), 1u);
+    EXPECT_NE(found.findings.findings.back().evidence.find("read_bytes"), std::string::npos);
+}
+
+TEST(Scan, AnImageFullOfFilesystemsEnds) {
+    NTT_NEED_TOOL("mke2fs");
+    const std::string ext = made("truncate -s 128K f && mke2fs -q -N 32 f");
+    std::string image(512, '\0');
+    for (size_t i = 0; i < kMaxScanHits + 5; ++i) image += ext;
+    const Detected found = detect_bytes(image);
+    EXPECT_EQ(filesystems(found).size(), kMaxScanHits);
+    EXPECT_EQ(found.findings.count("scan_limit"), 1u);
+    EXPECT_EQ(found.findings.count("filesystem_found_by_scan"), kMaxScanHits);
+}
+
+// One byte throughout, of any size.
+class Fill final : public ByteSource {
+public:
+    Fill(uint64_t size, uint8_t byte) : size_(size), byte_(byte) {}
+    uint64_t size_bytes() const override { return size_; }
+    std::string_view format() const override { return "memory"; }
+    const std::vector<ImagePart>& parts() const override { return parts_; }
+    Result<void> read(uint64_t, ByteSpan out) const override {
+        std::fill(out.begin(), out.end(), byte_);
+        read_bytes += out.size();
+        return {};
+    }
+    mutable uint64_t read_bytes = 0;
+
+private:
+    uint64_t size_;
+    uint8_t byte_;
+    std::vector<ImagePart> parts_;
+};
+
+TEST(Scan, OfALargeMediumLittleIsRead) {
+    for (const char byte : {'\0', '\xF6', '\xFF', 'U'}) {
+        const Fill medium(uint64_t{1} << 40, static_cast<uint8_t>(byte));
+        FindingList findings;
+        auto detection = detect_volumes(medium, findings);
+        ASSERT_OK(detection);
+        medium.read_bytes = 0;
+        ASSERT_OK(find_lost_filesystems(medium, *detection, findings));
+        EXPECT_EQ(detection->volumes.size(), 1u);
+        EXPECT_GT(medium.read_bytes, uint64_t{8} << 20);
+        EXPECT_LT(medium.read_bytes, uint64_t{32} << 20);
+        EXPECT_FALSE(findings.has("scan_limit"));
+    }
 }
 
 }  // namespace

@@ -171,6 +171,7 @@ Result<Detection> detect_apart(const ByteSource& source, const ReaderOptions& op
     if (!goes_apart(source, options)) {
         TRY_ASSIGN(Detection here, detect_volumes(source, findings));
         TRY(propose_repairs(source, options, here, findings, cancel));
+        TRY(find_lost_filesystems(source, here, findings));
         return here;
     }
     TRY_ASSIGN(const ReaderOptions handed, portable(options));

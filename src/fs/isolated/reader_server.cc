@@ -111,6 +111,7 @@ private:
         FindingList findings;
         TRY_ASSIGN(Detection detection, detect_volumes(source_, findings));
         TRY(propose_repairs(source_, options, detection, findings, never));
+        TRY(find_lost_filesystems(source_, detection, findings));
         return say(MessageType::detection, encode_detection({std::move(detection), std::move(findings.findings)}));
     }
 
