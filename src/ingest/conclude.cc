@@ -87,8 +87,11 @@ int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes, co
                                    (is(volume, Outcome::truncated) && !volume.view.empty());
         any_lost = any_lost || !holds_nothing || directories_lost;
     }
-    // A damaged table may hide whole partitions.
-    const bool table_lost = std::any_of(findings.begin(), findings.end(), [](const FindingRow& row) { return row.finding.code == "partition_table_damaged"; });
+    // A damaged table may hide whole partitions, and where one was found by looking for it there may be others.
+    const bool table_lost = std::any_of(findings.begin(), findings.end(), [](const FindingRow& row) {
+        const std::string& code = row.finding.code;
+        return code == "partition_table_damaged" || code == "filesystem_found_by_scan" || code == "scan_limit";
+    });
     if (!any_read || any_lost || table_lost || totals.damaged > 0 || totals.unreadable > 0) return 3;
     return totals.pending > 0 ? 4 : 0;
 }

@@ -18,7 +18,7 @@ constexpr std::array kRows = {
     Row{Exit::busy, "somebody else holds what is needed; try again"},
     Row{Exit::usage, "the command line or the configuration makes no sense; nothing was done"},
     Row{Exit::failed, "the operation failed"},
-    Row{Exit::damaged, "done, but some files are damaged or unreadable, a filesystem could not be read, or none was found"},
+    Row{Exit::damaged, "done, but some files are damaged or unreadable, a filesystem could not be read, or one may not have been found"},
     Row{Exit::work_left, "work is left"},
     Row{Exit::done, "done"},
 };

@@ -11,7 +11,7 @@ enum class Exit : int {
     done = 0,
     failed = 1,
     usage = 2,
-    damaged = 3,        // done, but some files are damaged or unreadable, or a filesystem could not be read, or none was found
+    damaged = 3,        // done, but some files are damaged or unreadable, a filesystem could not be read, or one may not have been found
     work_left = 4,      // --limit, observe, a parked medium
     store_damaged = 5,  // our store or catalog
     busy = 75,

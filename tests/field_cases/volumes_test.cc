@@ -47,6 +47,24 @@ TEST(FieldCase_V1, a_zip_disk_whose_filesystem_begins_at_sector_32_is_read) {
     EXPECT_EQ(ntt.files("zip.img")["A.TXT"]["blobid"], b3("on a Zip disk"));
 }
 
+TEST(FieldCase_V1, behind_a_table_that_was_not_read_every_filesystem_is_searched_for) {
+    NTT_NEED_TOOL("sfdisk");
+    NTT_NEED_TOOL("mke2fs");
+    const TempDir dir;
+    make_floppy(dir / "fat", {{"A.TXT", "on a disk without its table"}});
+    must("truncate -s 16M disk.img; printf 'start=37,size=2880,type=1\nstart=8192,size=8192,type=83\n' | sfdisk -q disk.img; dd if=fat of=disk.img bs=512 seek=37 conv=notrunc status=none",
+         dir.path().string());
+    make_part(dir, "ext2", chosen_bytes(1, 20'000));
+    must("dd if=part of=disk.img bs=512 seek=8192 conv=notrunc status=none; dd if=/dev/zero of=disk.img bs=512 count=1 conv=notrunc status=none", dir.path().string());
+    write_file(dir / "disk.img.map", "0 + 1\n0 512 -\n512 16776704 +\n");
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "disk.img"}).exit, 3) << "there may be others";
+    EXPECT_EQ(ntt.sql("SELECT offset_bytes, view FROM volume WHERE role = 'filesystem' ORDER BY volume"), "18944|fat12\n4194304|ext2\n");
+    EXPECT_EQ(ntt.files("disk.img")["A.TXT"]["blobid"], b3("on a disk without its table"));
+    EXPECT_EQ(ntt.sql(fmt::format("SELECT count(*) FROM inode WHERE status = 'stored' AND blobid = '{}'", b3(chosen_bytes(1, 20'000)))), "1\n");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'filesystem_found_by_scan'"), "2\n");
+}
+
 // A disc with UDF, Rock Ridge, Joliet and ISO 9660 names over one tree, and what genisoimage put into it.
 std::string make_bridge_disc(const TempDir& dir) {
     must("mkdir -p 't/Informe CEH'", dir.path().string());
@@ -126,6 +144,17 @@ TEST(FieldCase_V20, a_filesystem_1_MiB_inside_its_partition_is_found) {
     Ntt ntt;
     EXPECT_EQ(ntt.run({"ingest", dir / "disk.img"}).exit, 0);
     EXPECT_EQ(ntt.sql("SELECT offset_bytes FROM volume WHERE role = 'filesystem'"), "2097152\n");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status = 'stored'"), "1\n");
+}
+
+TEST(FieldCase_V20, a_filesystem_at_an_odd_sector_of_its_partition_is_searched_for) {
+    NTT_NEED_TOOL("sfdisk");
+    const TempDir dir;
+    make_floppy(dir / "fat", {{"SYSLINUX.CFG", "boot"}});
+    must("truncate -s 8M disk.img; echo start=2048,size=10000,type=6 | sfdisk -q disk.img; dd if=fat of=disk.img bs=512 seek=2071 conv=notrunc status=none", dir.path().string());
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", dir / "disk.img"}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT offset_bytes FROM volume WHERE role = 'filesystem'"), "1060352\n");
     EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status = 'stored'"), "1\n");
 }
 

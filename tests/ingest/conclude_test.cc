@@ -48,9 +48,11 @@ TEST(ExitCode, damage_is_worse_than_work_left) {
 TEST(ExitCode, is_3_for_a_partition_beyond_the_image_an_unknown_one_that_is_not_empty_and_a_damaged_table) {
     EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12"), volume(Outcome::truncated, "")}, {}), 3);
     EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12"), volume(Outcome::no_filesystem, "", R"({"not_empty":true})")}, {}), 3);
-    FindingRow table;
-    table.finding.code = "partition_table_damaged";
-    EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12")}, {table}), 3);
+    for (const char* code : {"partition_table_damaged", "filesystem_found_by_scan", "scan_limit"}) {
+        FindingRow table;
+        table.finding.code = code;
+        EXPECT_EQ(exit_code_of(totals(3, 0, 0), {volume(Outcome::read, "fat12")}, {table}), 3) << code;
+    }
 }
 
 TEST(Health, without_a_map_an_image_shorter_than_its_filesystem_is_not_whole) {

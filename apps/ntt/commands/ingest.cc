@@ -29,7 +29,7 @@ const Page kPage = {
     {
         {Exit::done, "every file of every filesystem is in the store"},
         {Exit::failed, "a source could not be ingested; the others were"},
-        {Exit::damaged, "done, but files are damaged or unreadable, a filesystem could not be read, or none was found"},
+        {Exit::damaged, "done, but files are damaged or unreadable, a filesystem could not be read, or one may not have been found"},
         {Exit::work_left, "files are left to copy"},
     },
 };
