@@ -67,6 +67,44 @@ Half read_half(const ProbeWindow& image, uint64_t sector, uint64_t sector_size) 
     return out;
 }
 
+// The usual 128 entries without a header that says so: none of them may be impossible, and no two may overlap.
+bool make_a_table(const ProbeBytes& entries, uint64_t entry_size) {
+    std::vector<ByteRange> places;  // in sectors
+    for (uint64_t at = 0; at + entry_size <= entries.size(); at += entry_size) {
+        const bool used = !guid_text(entries.text(at, 16)).empty();
+        if (!used) {
+            const std::string_view rest = entries.text(at, static_cast<size_t>(entry_size));
+            if (rest.find_first_not_of('\0') != std::string_view::npos) return false;
+            continue;
+        }
+        const uint64_t first = entries.le64(at + 32), last = entries.le64(at + 40);
+        constexpr uint64_t kMaxSector = uint64_t{1} << 48;
+        if (first < 3 || last < first || last > kMaxSector || guid_text(entries.text(at + 16, 16)).empty()) return false;
+        places.push_back({first, last - first + 1});
+    }
+    std::sort(places.begin(), places.end());
+    for (size_t i = 1; i < places.size(); ++i)
+        if (places[i - 1].end() > places[i].offset) return false;
+    return !places.empty();
+}
+
+// Entries where they usually stand, when both headers are lost.
+std::optional<Half> half_without_header(const ProbeWindow& image, uint64_t sector_size) {
+    constexpr uint64_t kEntryBytes = 128, kEntries = 128;
+    constexpr size_t kBytes = kEntryBytes * kEntries;
+    const uint64_t from_end = kBytes / sector_size + 1, sectors = image.size_bytes() / sector_size;
+    for (const uint64_t sector : {uint64_t{2}, sectors - std::min(sectors, from_end)}) {
+        ProbeBytes entries = image.read(sector * sector_size, kBytes);
+        if (entries.size() != kBytes || !make_a_table(entries, kEntryBytes)) continue;
+        Half out;
+        out.sector = sector;
+        out.entry_size = kEntryBytes;
+        out.entries = std::move(entries);
+        return out;
+    }
+    return {};
+}
+
 Finding finding(std::string code, std::string message, const json& evidence) {
     return {std::move(code), std::move(message), evidence.dump(-1, ' ', false, json::error_handler_t::replace), 0, std::nullopt};
 }
@@ -102,9 +140,16 @@ std::optional<Gpt> read_at_sector_size(const ProbeWindow& image, uint64_t sector
     // The copy stands where the first header says, and in any case in the last sector.
     Half copy = first.there ? read_half(image, first.other_sector, sector_size) : Half{};
     if (!copy.there) copy = read_half(image, sectors - 1, sector_size);
-    if (!first.usable() && !copy.usable()) return {};
-
     Gpt out;
+    if (!first.usable() && !copy.usable()) {
+        const auto entries = half_without_header(image, sector_size);
+        if (!entries) return {};
+        out.table.findings.push_back(finding("partition_table_damaged", "the headers of the partition table and of its copy are lost: entries that make sense were found where they usually stand",
+                                             {{"first", first.state()}, {"copy", copy.state()}, {"entries_sector", entries->sector}, {"sector_size", sector_size}}));
+        out.from_copy_alone = true;
+        add_partitions(*entries, sector_size, out.table);
+        return out;
+    }
     const Half& chosen = first.right() ? first : copy.right() ? copy : first.usable() ? first : copy;
     out.from_copy_alone = !first.there;
     const json evidence = {{"first", first.state()}, {"first_sector", first.sector}, {"copy", copy.state()}, {"copy_sector", copy.sector},

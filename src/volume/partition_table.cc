@@ -33,6 +33,7 @@ struct MbrEntry {
     uint64_t start = 0, count = 0;  // sectors
 
     bool used() const { return type != 0 && count != 0; }
+    bool sane() const { return (active & 0x7F) == 0 && (!used() || start != 0); }
     bool extended() const { return type == 0x05 || type == 0x0F || type == 0x85; }
     bool has_bsd_label() const { return type == 0xA5 || type == 0xA6 || type == 0xA9; }
 };
@@ -52,9 +53,15 @@ bool has_boot_signature(const ProbeBytes& sector) { return sector.u8(510) == 0x5
 bool is_mbr(const ProbeBytes& sector) {
     if (!has_boot_signature(sector)) return false;
     const auto entries = mbr_entries(sector);
-    const auto sane = [](const MbrEntry& e) { return (e.active & 0x7F) == 0 && (!e.used() || e.start != 0); };
+    const auto sane = [](const MbrEntry& e) { return e.sane(); };
     const auto used = [](const MbrEntry& e) { return e.used(); };
     return std::all_of(entries.begin(), entries.end(), sane) && std::any_of(entries.begin(), entries.end(), used);
+}
+
+// Or it is a damaged one of which some entries are left: what they point to must prove it.
+bool may_be_mbr(const ProbeBytes& sector) {
+    const auto entries = mbr_entries(sector);
+    return has_boot_signature(sector) && std::any_of(entries.begin(), entries.end(), [](const MbrEntry& e) { return e.sane() && e.used(); });
 }
 
 bool is_protective(const ProbeBytes& sector) {
@@ -74,7 +81,10 @@ public:
         int slot = 0;
         for (const MbrEntry& entry : mbr_entries(mbr)) {
             ++slot;
-            if (!entry.used()) continue;
+            if (!entry.sane())
+                out_.findings.push_back(damaged_table("an entry of the MBR cannot be: a partition may be missing",
+                                                      {{"slot", slot}, {"active", entry.active}, {"type", entry.type}, {"first_sector", entry.start}, {"sectors", entry.count}}));
+            if (!entry.used() || !entry.sane() || entry.type == kProtective) continue;
             add(entry, 0, std::to_string(slot));
             if (entry.extended()) read_chain(entry.start);
         }
@@ -299,6 +309,9 @@ Result<PartitionTable> read_partition_table(const ByteSource& source) {
         if (!found) out.findings.push_back(damaged_table("the Sun disk label cannot be read", {{"sector", 0}}));
     } else if (dos.read_bsd_label({0, source.size_bytes()})) {
         out.type = "bsd";
+    } else if (may_be_mbr(first)) {
+        dos.read(first);
+        out.doubtful = out.unproven = true;
     }
     if (image.failure()) return *image.failure();
     return out;

@@ -33,6 +33,7 @@ struct PartitionTable {
     std::vector<Finding> findings;       // partition_table_damaged, partition_table_copy_damaged, partition_tables_differ
     std::vector<PartitionTable> others;  // at most one: another table that is whole and says something else
     bool doubtful = false;               // a filesystem over the whole medium is the better explanation, if there is one
+    bool unproven = false;               // it is none, unless something is recognised in one of its partitions
 };
 
 // The table of the image; type "none" if there is none that makes sense. Ends on any input: each table has a limit and a
@@ -40,7 +41,8 @@ struct PartitionTable {
 //
 // Where MBR and GPT are both there: a protective MBR (type 0xEE) means the GPT; what else it lists, and the GPT does not,
 // is added. Without one the MBR is the table, as for firmware and kernels, and a GPT that says otherwise is in `others`.
-// Without an MBR a GPT counts, also from its copy alone (then it is doubtful).
+// Without an MBR a GPT counts, also from its copy or its entries alone (then it is doubtful). A protective entry is no partition.
+// Of an MBR with impossible entries the others are taken (then it is unproven).
 // Sources: "MBR" as in IBM PC DOS 3.3 FDISK and Linux block/partitions/msdos.c; FreeBSD sys/disklabel.h; libtsk 4.11.1.
 Result<PartitionTable> read_partition_table(const ByteSource& source);
 

@@ -102,6 +102,30 @@ TEST_F(GptTest, WhereBothAreDamagedWhatMakesSenseIsUsed) {
     EXPECT_TRUE(detect_bytes(image).findings.has("partition_table_damaged"));
 }
 
+TEST_F(GptTest, EntriesThatMakeSenseAreFoundWithoutTheirHeaders) {
+    const std::string whole = gpt();
+    for (const int kind : {0, 1, 2}) {
+        SCOPED_TRACE(kind);
+        std::string image = whole;
+        image.replace(512, 512, std::string(512, '\0'));
+        image.replace(kSize - 512, 512, std::string(512, '\0'));
+        if (kind == 1) image.replace(0, 34 * 512, std::string(34 * 512, '\0'));  // those before the last sector are left
+        if (kind == 2) image.resize(kSize - 64 * 512);
+        const Detected found = detect_bytes(image);
+        expect_both(found);
+        ASSERT_EQ(found.findings.count("partition_table_damaged"), 1u);
+        EXPECT_EQ(json::parse(found.findings.findings[0].evidence)["entries_sector"], kind == 1 ? kSize / 512 - 33 : 2);
+    }
+    // One of them impossible: then the others are no table either.
+    std::string image = whole;
+    image.replace(512, 512, std::string(512, '\0'));
+    image.replace(kSize - 34 * 512, 34 * 512, std::string(34 * 512, '\0'));
+    image[1024 + 128 + 47] = '\x7f';  // where the second ends
+    const Detected found = detect_bytes(image);
+    EXPECT_TRUE(found.findings.has("partition_table_damaged"));
+    for (const Volume& volume : found.detection.volumes) EXPECT_NE(json::parse(volume.detail)["type"], "0xee");
+}
+
 TEST_F(GptTest, AnImageThatEndsEarlyHasADamagedNothing) {
     std::string image = gpt();
     image.resize(7 << 20);

@@ -188,6 +188,21 @@ TEST(PartitionTable, ABootSectorOfAFilesystemIsNoTable) {
     EXPECT_EQ(found.only().view, "fat12");
 }
 
+TEST(PartitionTable, OfAnMbrWithAnImpossibleEntryTheOthersAreTakenIfSomethingStandsThere) {
+    NTT_NEED_TOOL("mkfs.ext2");
+    TempDir dir;
+    std::string image = partitioned(dir, "16M", "label: dos\nstart=2048,size=8192,type=83\nstart=16384,size=8192,type=83\n");
+    put_le32(image, 446 + 2 * 16 + 12, 4096);  // the third has a length, and begins at 0
+    image[446 + 2 * 16 + 4] = '\x83';
+    EXPECT_EQ(detect_bytes(image).detection.table, "none");  // a boot sector's code can look like this
+    must("truncate -s 4M fs && mkfs.ext2 -q fs", dir.path().string());
+    image.replace(16384 * 512, 4 << 20, read_file(dir / "fs"));
+    const Detected found = detect_bytes(image);
+    EXPECT_EQ(found.detection.table, "dos");
+    EXPECT_EQ(found.views(), (std::vector<std::string>{"-", "ext2"}));
+    EXPECT_EQ(found.findings.count("partition_table_damaged"), 1u);
+}
+
 TEST(PartitionTable, AnMbrWithTheRemainsOfABootSectorIsATable) {
     NTT_NEED_TOOL("mkfs.fat");
     TempDir dir;
