@@ -15,6 +15,8 @@ using nlohmann::json;
 
 constexpr int kMaxLogicalVolumes = 256;  // named and read through; LVM1 has no more, and few LVM2 groups do
 constexpr uint64_t kMaxMetadataBytes = uint64_t{4} << 20;
+constexpr uint32_t kLvmCrcInitial = 0xf597a6cf;
+constexpr uint64_t kUsualAreaAt = 4096;  // of the first metadata area in a physical volume
 
 // The 32 letters of an LVM UUID as LVM prints them: 6-4-4-4-4-4-6. Empty if they are not letters, digits, '!' or '#'.
 std::string lvm_uuid(std::string_view letters) {
@@ -135,8 +137,7 @@ std::string lvm2_metadata(const ProbeWindow& window, uint64_t area_at, std::stri
         damage = "its metadata area has no header";
         return {};
     }
-    constexpr uint32_t kInitial = 0xf597a6cf;
-    if (crc32_over(kInitial, header.text(4, 508)) != header.le32(0)) {
+    if (crc32_over(kLvmCrcInitial, header.text(4, 508)) != header.le32(0)) {
         damage = "the header of its metadata fails its checksum";
         return {};
     }
@@ -151,7 +152,7 @@ std::string lvm2_metadata(const ProbeWindow& window, uint64_t area_at, std::stri
     std::string text(window.read(area_at + offset, static_cast<size_t>(before_wrap)).text(0, static_cast<size_t>(before_wrap)));
     const ProbeBytes wrapped = window.read(area_at + 512, static_cast<size_t>(length - before_wrap));
     text += wrapped.text(0, wrapped.size());
-    if (crc32_over(kInitial, text) != header.le32(56)) {
+    if (crc32_over(kLvmCrcInitial, text) != header.le32(56)) {
         damage = "its metadata fails its checksum";
         return {};
     }
@@ -172,7 +173,13 @@ void read_lvm2_group(const std::string& text, Identity& out) {
     }
     std::string our_pv;
     uint64_t data_at = 0;
-    for (const auto& [name, pv] : section_of(*group, "physical_volumes").items()) {
+    const json& members = section_of(*group, "physical_volumes");
+    for (const auto& [name, pv] : members.items()) {
+        // Without its label it is known which one this is if there is no other.
+        if (out.uuid.empty() && members.size() == 1 && pv.is_object()) {
+            out.uuid = string_of(pv, "id");
+            out.size_bytes = checked_mul(number_of(pv, "dev_size"), 512).value_or(0);
+        }
         if (!pv.is_object() || string_of(pv, "id") != out.uuid) continue;
         our_pv = name;
         data_at = checked_mul(number_of(pv, "pe_start"), 512).value_or(0);
@@ -187,8 +194,20 @@ void read_lvm2_group(const std::string& text, Identity& out) {
     }
     out.notes["volume_group_uuid"] = string_of(*group, "id");
     out.notes["extent_bytes"] = extent_bytes;
-    out.notes["physical_volumes"] = section_of(*group, "physical_volumes").size();
+    out.notes["physical_volumes"] = members.size();
     add_logical_volumes(group.key(), volumes, out);
+}
+
+// The label is lost, and the metadata behind it is not.
+Found lvm2_without_label(const ProbeWindow& window) {
+    std::string damage;
+    const std::string text = lvm2_metadata(window, kUsualAreaAt, damage);
+    if (text.empty()) return {};
+    Identity out = physical_volume("LVM2_member");
+    out.notes["label"] = "lost";
+    read_lvm2_group(text, out);
+    if (out.uuid.empty() && out.needs.empty()) out.needs = "its label is lost, and with it which of the group's physical volumes this is";
+    return out;
 }
 
 }  // namespace
@@ -219,7 +238,7 @@ Found lvm2(const ProbeWindow& window) {
         if (!damage.empty()) out.needs = damage + ": images of all physical volumes of the group and vgcfgrestore would help";
         return out;
     }
-    return {};
+    return lvm2_without_label(window);
 }
 
 // Source: Linux 2.4 include/linux/lvm.h (pv_disk_t, vg_disk_t, lv_disk_t, pe_disk_t); lvm2 lib/format1/disk-rep.h (0 is a

@@ -165,6 +165,25 @@ TEST(Lvm, ALogicalVolumeInOnePieceIsAVolumeOfItsOwn) {
     EXPECT_EQ(found.detection.volumes[2].size_bytes, 2 * kLvm2Extent);
 }
 
+TEST(Lvm, APhysicalVolumeWithoutItsLabelIsKnownByItsMetadata) {
+    NTT_NEED_TOOL("mkfs.ext4");
+    TempDir dir;
+    std::string image = with_ext(dir, 24 << 20, kLvm2DataAt + kLvm2Extent);
+    write_lvm2(image, "VGslow", {{"guate", {{0, 1, "pv0", 1}}}});
+    image.replace(0, 2048, std::string(2048, '\0'));
+    const Detected found = detect_bytes(image);
+    ASSERT_EQ(found.views(), (std::vector<std::string>{"LVM2_member", "ext4"}));
+    EXPECT_EQ(found.first().uuid, "abcdef-ghij-klmn-opqr-stuv-wxyz-ABCDEF");
+    EXPECT_EQ(detail_of(found.first())["label"], "lost");
+    EXPECT_EQ(detail_of(found.detection.volumes[1])["logical_volume"]["name"], "guate");
+    // Of two physical volumes nobody knows which one this is.
+    write_lvm2(image, "VGslow", {{"guate", {{0, 1, "pv0", 1}}}, {"elsewhere", {{0, 1, "pv1", 0}}}});
+    image.replace(0, 2048, std::string(2048, '\0'));
+    const Detected either = detect_bytes(image);
+    EXPECT_EQ(either.views(), (std::vector<std::string>{"LVM2_member"}));
+    EXPECT_EQ(either.first().outcome, Outcome::unsupported);
+}
+
 TEST(Lvm, MetadataThatFailsItsChecksumIsNotBelieved) {
     NTT_NEED_TOOL("mkfs.ext4");
     TempDir dir;
