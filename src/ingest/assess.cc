@@ -29,9 +29,13 @@ json json_of(const std::vector<ByteRange>& ranges) {
     return out;
 }
 
-void add_to_detail(Volume& volume, const json& facts) {
+json detail_of(const Volume& volume) {
     json detail = json::parse(volume.detail, nullptr, false);
-    if (!detail.is_object()) detail = json::object();
+    return detail.is_object() ? detail : json::object();
+}
+
+void add_to_detail(Volume& volume, const json& facts) {
+    json detail = detail_of(volume);
     detail.update(facts);
     volume.detail = detail.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -62,6 +66,16 @@ public:
         const std::string unread = fill.unread_bytes == 0 ? "" : fmt::format("; {} bytes were not read", fill.unread_bytes);
         report("erased_disk", fmt::format("the medium is {}: {}{}", fill.pattern.word(), which, unread), evidence, 0);
         return {};
+    }
+
+    // A filesystem in the middle of the medium, and nothing that points to it: where a table would stand may not have been read.
+    void look_at_table(const std::vector<Volume>& volumes) {
+        const bool in_table = std::any_of(volumes.begin(), volumes.end(), [](const Volume& v) { return detail_of(v).contains("slot"); });
+        if (in_table || volumes.empty() || volumes.front().offset_bytes == 0 || volumes.front().view.empty()) return;
+        const std::vector<MissingRange> missing = context_.damage.missing_in(intersect({0, kSectorBytes}, whole_));
+        if (missing.empty()) return;
+        report("partition_table_damaged", "the sector of the partition table was not read: partitions may be missing",
+               {{"sector", 0}, {"cause", to_string(missing.front().cause)}}, 0);
     }
 
     Result<void> look_at(Volume& volume, const std::vector<Volume>& volumes) {
@@ -165,6 +179,7 @@ private:
 Result<Assessment> assess_volumes(const AssessmentContext& context, std::vector<Volume>& volumes) {
     Assessor assessor(context);
     TRY(assessor.look_at_medium(volumes));
+    assessor.look_at_table(volumes);
     for (Volume& volume : volumes) TRY(assessor.look_at(volume, volumes));
     return std::move(assessor.out);
 }

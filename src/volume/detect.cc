@@ -1,11 +1,13 @@
 // From superblocks and partition tables to volumes: what is believed, in what order, and what lies inside what.
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "base/cause.h"
+#include "image/slice.h"
 #include "volume/identify.h"
 #include "volume/partition_table.h"
 #include "volume/scan.h"
@@ -105,9 +107,12 @@ public:
     std::vector<Volume> finish(FindingSink& findings, int first_number = 1);
 
 private:
-    Result<void> add_partition(const Partition& partition, const std::string& disk_id);
+    // `within`: the container's region, as where the offsets count from.
+    Result<void> add_partition(const Partition& partition, const std::string& disk_id, const Region& within);
     // What is found in the region, or nothing, as volumes. Inside a container as deep as kMaxNesting.
     Result<void> add(Region region);
+    // A disk inside a container: false if there is no table in it, or nothing is recognised under it.
+    Result<bool> add_table_in(const Region& region);
     Result<void> add_identified(const Region& region, const std::vector<Identity>& identities);
     Draft& add_draft(const Region& region);
     void describe(Draft& draft, const Region& region, const Identity& identity) const;
@@ -129,10 +134,17 @@ json context_of(const Partition& partition, const std::string& disk_id) {
     return out;
 }
 
+// A member of LVM or RAID by its partition's type. Where its own metadata is lost, a filesystem inside may go on anywhere.
+bool may_lie_in_pieces(const json& context) {
+    const std::string type = context.value("type", "");
+    return type == "0x8e" || type == "0xfd" || type == "e6d6d379-f507-44c2-a23c-238f2a3df928" || type == "a19d880f-05fc-4d3b-a006-743f0f84911e";
+}
+
 // identify(), or where that finds nothing, at the usual offsets inside the region; the region becomes where it was found.
 Result<std::vector<Identity>> Detector::identify_in(Region& region) const {
     TRY_ASSIGN(auto identities, identify(*source_, region.range));
     const ByteRange whole = region.range;
+    if (may_lie_in_pieces(region.context)) return identities;
     for (const uint64_t offset : kUsualOffsets) {
         if (!identities.empty() || offset >= whole.length || whole.offset + offset >= source_->size_bytes()) break;
         const ByteRange inner{whole.offset + offset, whole.length - offset};
@@ -214,8 +226,10 @@ Result<void> Detector::add_identified(const Region& region, const std::vector<Id
         if (views.size() > 1) drafts_[i].detail["views"] = views;
     if (!also.empty()) drafts_[first].detail["also"] = also;
     drafts_[first].is_partition = region.is_partition;
+    // A container over the whole medium may be longer than the image has of it.
+    const uint64_t length = region.bounds == Region::Bounds::open ? std::max(region.range.length, identities.front().size_bytes) : region.range.length;
     for (const Inner& inner : identities.front().holds) {
-        ByteRange range = intersect(inner.range, {0, region.range.length});
+        ByteRange range = intersect(inner.range, {0, length});
         if (range.empty() || range.length == region.range.length || region.nesting >= kMaxNesting) continue;
         range.offset += region.range.offset;
         Region within{range, region.context, Region::Bounds::declared, false, region.nesting + 1};
@@ -232,16 +246,40 @@ Result<void> Detector::add(Region region) {
         if (first == kMaxVolumes) add_draft(region).find("too_many_volumes", "there are more volumes than are looked at", {{"limit", kMaxVolumes}});
         return {};
     }
+    if (region.nesting > 0) {
+        TRY_ASSIGN(const bool is_disk, add_table_in(region));
+        if (is_disk) return {};
+    }
     TRY_ASSIGN(const auto identities, identify_in(region));
     if (identities.empty()) {
         add_draft(region).is_partition = region.is_partition;
     } else {
         TRY(add_identified(region, identities));
     }
-    if (!region.is_partition) return {};
-    if (drafts_[first].volume.offset_bytes != partition.offset) drafts_[first].detail["partition_offset"] = partition.offset;
+    if (!region.is_partition && region.nesting == 0) return {};
+    if (region.is_partition && drafts_[first].volume.offset_bytes != partition.offset) drafts_[first].detail["partition_offset"] = partition.offset;
     note_end_of_image(drafts_[first], partition);
     return {};
+}
+
+Result<bool> Detector::add_table_in(const Region& region) {
+    if (region.nesting >= kMaxNesting || region.range.offset >= source_->size_bytes()) return false;
+    TRY_ASSIGN(const auto at_start, identify(*source_, region.range));
+    if (!at_start.empty()) return false;
+    const SliceSource disk(*source_, region.range);
+    TRY_ASSIGN(const PartitionTable table, read_partition_table(disk));
+    if (table.partitions.empty()) return false;
+    Detector inside(*source_);
+    for (Partition partition : table.partitions) {
+        const auto offset = checked_add(partition.range.offset, region.range.offset);
+        if (!offset || !checked_add(*offset, partition.range.length)) continue;
+        partition.range.offset = *offset;
+        TRY(inside.add_partition(partition, table.disk_id, region));
+    }
+    if (inside.identified() == 0) return false;
+    for (const Finding& finding : table.findings) inside.drafts_.front().findings.push_back(finding);
+    std::move(inside.drafts_.begin(), inside.drafts_.end(), std::back_inserter(drafts_));
+    return true;
 }
 
 Result<void> Detector::add_hits(const std::vector<ScanHit>& hits, ByteRange searched, const json& context) {
@@ -264,12 +302,14 @@ void Detector::note_end_of_image(Draft& draft, ByteRange partition) const {
 }
 
 Result<void> Detector::add_table(const PartitionTable& table) {
-    for (const Partition& partition : table.partitions) TRY(add_partition(partition, table.disk_id));
+    for (const Partition& partition : table.partitions) TRY(add_partition(partition, table.disk_id, {{0, source_->size_bytes()}, json::object()}));
     return {};
 }
 
-Result<void> Detector::add_partition(const Partition& partition, const std::string& disk_id) {
-    Region region{partition.range, context_of(partition, disk_id), Region::Bounds::declared, true, 0};
+Result<void> Detector::add_partition(const Partition& partition, const std::string& disk_id, const Region& within) {
+    json context = within.context;
+    context.update(context_of(partition, disk_id));
+    Region region{partition.range, std::move(context), Region::Bounds::declared, true, within.nesting};
     if (partition.kind == Partition::Kind::plain) {
         const size_t place = drafts_.size();
         TRY(add(region));
@@ -293,8 +333,11 @@ Result<void> Detector::add_sides_of_disc(const PartitionTable& table) {
     for (const Partition& partition : table.partitions) {
         if (partition.kind != Partition::Kind::plain) continue;
         TRY_ASSIGN(const auto identities, identify(*source_, partition.range));
+        const Region side{partition.range, context_of(partition, table.disk_id), Region::Bounds::declared, false, 0};
+        // Its volume header may be lost, and stand a second time at its end.
+        if (identities.empty() && partition.type == "Apple_HFS") add_draft(side);
         if (identities.empty() || identities.front().role != Role::filesystem || identities.front().fs_type == "iso9660") continue;
-        TRY(add_identified({partition.range, context_of(partition, table.disk_id), Region::Bounds::declared, false, 0}, identities));
+        TRY(add_identified(side, identities));
     }
     return {};
 }
@@ -365,15 +408,17 @@ Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings
     }
 
     Detection out;
-    const bool use_table = !by_table.empty() && (whole.empty() || by_table.identified() > 0);
+    const bool proven = by_table.identified() > 0;
+    const bool use_table = !by_table.empty() && (proven || (whole.empty() && !table.unproven));
     Detector over_all(source);
     if (!use_table) {
         TRY(over_all.add_whole(whole, table));
         if (!whole.empty() && whole.front().fs_type == "iso9660") TRY(over_all.add_sides_of_disc(table));
     }
     Detector& detector = use_table ? by_table : over_all;
-    out.table = use_table || whole.empty() ? table.type : "none";
-    if (use_table || whole.empty())
+    const bool is_table = use_table || (whole.empty() && !table.unproven);  // one without partitions, too
+    out.table = is_table ? table.type : "none";
+    if (is_table)
         for (Finding& finding : table.findings) findings.add(std::move(finding));
     out.volumes = detector.finish(findings);
     return out;
@@ -388,6 +433,13 @@ struct Unclaimed {
     int number;    // of the volume that is the region; 0 if none is
 };
 
+// As its superblock declares, in whole sectors.
+std::optional<uint64_t> end_of_filesystem(const Volume& volume) {
+    const uint64_t declared = json::parse(volume.detail, nullptr, false).value("declared_bytes", uint64_t{0});
+    if (declared == 0) return {};
+    return checked_add(volume.offset_bytes, (declared + kSectorBytes - 1) / kSectorBytes * kSectorBytes);
+}
+
 std::vector<Unclaimed> unclaimed_in(const Detection& detection, uint64_t image_bytes) {
     std::vector<Unclaimed> out;
     const auto add = [&](uint64_t from, uint64_t end, json context, int number) {
@@ -401,8 +453,15 @@ std::vector<Unclaimed> unclaimed_in(const Detection& detection, uint64_t image_b
     };
     for (const Volume& volume : detection.volumes) {
         const bool unknown = volume.view.empty() && volume.role == Role::unknown;
-        if (!unknown && !(volume.role == Role::extended && is_empty(volume))) continue;
         json context = json::parse(volume.detail, nullptr, false);
+        if (may_lie_in_pieces(context)) continue;
+        // A filesystem at a usual offset of its partition: there was something before it, and more may stand behind.
+        if (!volume.view.empty() && context.contains("partition_offset")) {
+            const auto end = end_of_filesystem(volume);
+            if (end) add(*end, volume.range().end(), std::move(context), 0);
+            continue;
+        }
+        if (!unknown && !(volume.role == Role::extended && is_empty(volume))) continue;
         if (context.contains("slot")) context["partition_offset"] = volume.offset_bytes;
         add(volume.offset_bytes, volume.range().end(), std::move(context), volume.number);
     }
@@ -410,10 +469,8 @@ std::vector<Unclaimed> unclaimed_in(const Detection& detection, uint64_t image_b
     const json none = {{"table", "none"}};
     if (first.offset_bytes >= image_bytes) add(0, image_bytes, none, 0);  // a table whose partitions all lie beyond the end
     if (detection.table != "none" || first.offset_bytes == 0 || first.view.empty()) return out;
-    // A filesystem at one of the usual offsets: the table is lost, and more may stand behind.
-    const uint64_t declared = json::parse(first.detail, nullptr, false).value("declared_bytes", uint64_t{0});
-    const auto end = checked_add(first.offset_bytes, (declared + kSectorBytes - 1) / kSectorBytes * kSectorBytes);
-    if (declared != 0 && end) add(*end, image_bytes, none, 0);
+    // The same of the whole medium: the table is lost.
+    if (const auto end = end_of_filesystem(first)) add(*end, image_bytes, none, 0);
     return out;
 }
 

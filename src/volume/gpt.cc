@@ -79,7 +79,15 @@ bool make_a_table(const ProbeBytes& entries, uint64_t entry_size) {
         }
         const uint64_t first = entries.le64(at + 32), last = entries.le64(at + 40);
         constexpr uint64_t kMaxSector = uint64_t{1} << 48;
-        if (first < 3 || last < first || last > kMaxSector || guid_text(entries.text(at + 16, 16)).empty()) return false;
+        constexpr uint64_t kUndefinedAttributes = 0x0000'FFFF'FFFF'FFF8;
+        const bool is_guid = (entries.u8(at + 16 + 8) & 0xC0) == 0x80;  // RFC 4122
+        if (first < 3 || last < first || last > kMaxSector || !is_guid || (entries.le64(at + 48) & kUndefinedAttributes) != 0) return false;
+        bool ended = false;  // the name is text, and zeros behind it
+        for (uint64_t i = 0; i < 36; ++i) {
+            const uint16_t unit = entries.le16(at + 56 + 2 * i);
+            if (unit == 0) ended = true;
+            else if (ended || unit < 0x20) return false;
+        }
         places.push_back({first, last - first + 1});
     }
     std::sort(places.begin(), places.end());

@@ -299,6 +299,7 @@ Result<PartitionTable> read_partition_table(const ByteSource& source) {
     DosTableReader dos(image, sector_size, out);
     if (mbr) {
         dos.read(first);
+        if (out.partitions.empty()) out.type = "gpt";  // a protective entry alone
         // A copy alone may be left from before the disk was partitioned anew.
         if (gpt && !gpt->from_copy_alone && !same_places(out, gpt->table)) out.others.push_back(std::move(gpt->table));
     } else if (first.has(512, "PM\0\0") || first.has(0, "ER")) {

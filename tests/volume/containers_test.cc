@@ -184,6 +184,49 @@ TEST(Lvm, APhysicalVolumeWithoutItsLabelIsKnownByItsMetadata) {
     EXPECT_EQ(either.first().outcome, Outcome::unsupported);
 }
 
+TEST(Lvm, ADiskInALogicalVolumeHasItsPartitions) {
+    NTT_NEED_TOOL("mkfs.ext4");
+    NTT_NEED_TOOL("sfdisk");
+    TempDir dir;
+    must("truncate -s 1M fs && mkfs.ext4 -q -F -L inside fs && truncate -s 4M disk && printf 'start=2048,size=2048,type=83\\nstart=4096,size=2048,type=83\\n' | sfdisk -q disk"
+         " && dd if=fs of=disk bs=512 seek=2048 conv=notrunc status=none && dd if=fs of=disk bs=512 seek=4096 conv=notrunc status=none", dir.path().string());
+    std::string image(24 << 20, '\0');
+    const uint64_t at = kLvm2DataAt + kLvm2Extent;
+    image.replace(at, 4 << 20, read_file(dir / "disk"));
+    write_lvm2(image, "VGslow", {{"guate", {{0, 1, "pv0", 1}}}});
+    const Detected found = detect_bytes(image);
+    ASSERT_EQ(found.views(), (std::vector<std::string>{"LVM2_member", "ext4", "ext4"}));
+    EXPECT_EQ(found.detection.volumes[1].offset_bytes, at + (1 << 20));
+    EXPECT_EQ(found.detection.volumes[2].offset_bytes, at + (2 << 20));
+    EXPECT_EQ(detail_of(found.detection.volumes[2])["logical_volume"]["name"], "guate");
+    EXPECT_EQ(detail_of(found.detection.volumes[2])["slot"], "2");
+}
+
+TEST(Lvm, ALogicalVolumeBeyondTheImageIsTruncated) {
+    std::string image(28 << 20, '\0');
+    write_lvm2(image, "VGslow", {{"guate", {{0, 1, "pv0", 4}}}});
+    const uint64_t at = kLvm2DataAt + 4 * kLvm2Extent;
+    for (const uint64_t size : {at - 512, at, at + 512}) {
+        image.resize(size);
+        const Detected found = detect_bytes(image);
+        ASSERT_EQ(found.views(), (std::vector<std::string>{"LVM2_member", "-"})) << size;
+        EXPECT_EQ(found.detection.volumes[1].outcome, Outcome::truncated) << size;
+        EXPECT_EQ(found.detection.volumes[1].size_bytes, kLvm2Extent) << size;
+        EXPECT_TRUE(found.findings.has("partition_beyond_image")) << size;
+    }
+}
+
+TEST(Lvm, WithoutLabelAndMetadataAFilesystemInAnLvmPartitionIsNotTakenToLieInOnePiece) {
+    NTT_NEED_TOOL("mkfs.ext4");
+    NTT_NEED_TOOL("sfdisk");
+    TempDir dir;
+    for (const auto& [type, view] : {std::pair<std::string, std::string>{"8e", "-"}, {"83", "ext4"}}) {
+        must("truncate -s 4M fs && mkfs.ext4 -q -F fs && rm -f disk && truncate -s 16M disk && printf 'start=2048,size=20480,type=" + type + "\\n' | sfdisk -q disk"
+             " && dd if=fs of=disk bs=1M seek=2 conv=notrunc status=none", dir.path().string());
+        EXPECT_EQ(detect_file(dir / "disk").views(), (std::vector<std::string>{view})) << type;
+    }
+}
+
 TEST(Lvm, MetadataThatFailsItsChecksumIsNotBelieved) {
     NTT_NEED_TOOL("mkfs.ext4");
     TempDir dir;

@@ -63,8 +63,8 @@ json detail_of(const Volume& volume) {
 
 // From where the volume begins to where its partition ends; without a partition table, to where the image ends.
 ByteRange region_of(const Volume& volume, const Detection& detection, uint64_t image_bytes) {
-    const bool partition = detection.table != "none" && volume.size_bytes != 0;
-    if (partition) return volume.range();
+    const bool in_table = detection.table != "none" || detail_of(volume).contains("slot");  // a disc's Mac side is in one
+    if (in_table && volume.size_bytes != 0) return volume.range();
     return {volume.offset_bytes, image_bytes > volume.offset_bytes ? image_bytes - volume.offset_bytes : 0};
 }
 
