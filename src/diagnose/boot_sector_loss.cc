@@ -49,6 +49,10 @@ Result<std::optional<BootSectorLoss>> lost_boot_sector(const ByteSource& source,
     const uint64_t last_at = range.offset + (sectors - 1) * kSector;
     TRY(source.read(last_at, last));
     if (has_text(last, 3, "NTFS    ")) return found("ntfs", {{"backup_sector", last_at}});
+    // FAT32's is longer than what is looked at, but its first eight bytes are its own.
+    constexpr std::string_view kFat32Begins("\xF8\xFF\xFF\x0F\xFF\xFF\xFF", 7);
+    for (size_t fat = 1; fat < std::min(count, kMaxReserved); ++fat)
+        if (as_text(sector(fat)).starts_with(kFat32Begins) && (sector(fat)[7] & 0x0F) == 0x0F) return found("fat32", {{"fat", range.offset + fat * kSector}});
     for (size_t fat = 1; fat < std::min(count, kMaxReserved); ++fat) {
         if (!begins_a_fat(sector(fat))) continue;
         for (size_t length = 1; length <= kMaxFatSectors && fat + length < count; ++length)

@@ -54,6 +54,9 @@ public:
 
     Result<void> look_at_medium(const std::vector<Volume>& volumes) {
         if (std::any_of(volumes.begin(), volumes.end(), is_filesystem)) return {};
+        // A boot sector alone can be what is missing of an almost empty filesystem.
+        TRY_ASSIGN(const std::optional<BootSectorLoss> loss, lost_boot_sector(context_.source, whole_));
+        if (loss) return {};
         TRY_ASSIGN(out.fill, fill_of(whole_));
         if (!out.fill) return {};
         const Fill& fill = *out.fill;

@@ -225,6 +225,8 @@ Result<void> Detector::add_identified(const Region& region, const std::vector<Id
     for (size_t i = first; i < drafts_.size(); ++i)
         if (views.size() > 1) drafts_[i].detail["views"] = views;
     if (!also.empty()) drafts_[first].detail["also"] = also;
+    if (const auto lost = identities.front().notes.find("descriptors_lost"); lost != identities.front().notes.end())
+        drafts_[first].find("volume_descriptor_lost", "a volume descriptor of the disc is lost: it may have had names of another kind", {{"offsets", *lost}});
     drafts_[first].is_partition = region.is_partition;
     // A container over the whole medium may be longer than the image has of it.
     const uint64_t length = region.bounds == Region::Bounds::open ? std::max(region.range.length, identities.front().size_bytes) : region.range.length;

@@ -9,7 +9,8 @@ namespace {
 
 constexpr uint64_t kBlock = 2048;
 constexpr uint64_t kFirstDescriptor = 16 * kBlock;
-constexpr int kMaxDescriptors = 16;  // before the terminator; discs have three or four
+constexpr uint64_t kMaxDescriptors = 16;  // before the terminator; discs have three or four
+constexpr size_t kMaxLostDescriptors = 2;
 
 // The label a disc shows. A Joliet label has 16 characters, the plain one 32: where the plain one only goes on with the
 // same text (letters alike but for case, '_' for what it may not hold), both are put together.
@@ -59,30 +60,36 @@ bool has_rock_ridge(const ProbeWindow& window, const ProbeBytes& primary) {
 // Source: ECMA-119, sections 8.4 and 8.5; Joliet Specification (Microsoft, 1995).
 Found iso9660(const ProbeWindow& window) {
     ProbeBytes primary, joliet;
-    for (int i = 0; i < kMaxDescriptors; ++i) {
-        const ProbeBytes descriptor = window.read(kFirstDescriptor + static_cast<uint64_t>(i) * kBlock, kBlock);
-        if (!descriptor.has(1, "CD001")) break;
+    std::vector<uint64_t> lost;
+    bool ended = false;
+    for (uint64_t i = 0; i < kMaxDescriptors && lost.size() <= kMaxLostDescriptors && !ended; ++i) {
+        const uint64_t at = kFirstDescriptor + i * kBlock;
+        const ProbeBytes descriptor = window.read(at, kBlock);
         const uint8_t type = descriptor.u8(0);
-        if (type == 255) break;
-        if (type == 1 && primary.size() == 0) primary = descriptor;
-        if (type == 2 && joliet.size() == 0 && is_joliet(descriptor)) joliet = descriptor;
+        if (!descriptor.has(1, "CD001")) lost.push_back(at);
+        else if (type == 255) ended = true;
+        else if (type == 1 && primary.size() == 0) primary = descriptor;
+        else if (type == 2 && joliet.size() == 0 && is_joliet(descriptor)) joliet = descriptor;
     }
-    if (primary.size() == 0) return {};
+    const bool has_primary = primary.size() != 0, has_joliet = joliet.size() != 0;
+    if (!has_primary && !has_joliet) return {};
     Identity out;
     out.fs_type = "iso9660";
+    if (ended && !lost.empty()) out.notes["descriptors_lost"] = lost;
     // The richest names first, as in Linux: Rock Ridge's are longer, raw, and only they know links and modes; in Joliet a
-    // symbolic link is an empty file. The plain ones are always there.
+    // symbolic link is an empty file. The plain ones are always there, unless their descriptor is lost.
     std::vector<std::string> views;
-    if (has_rock_ridge(window, primary)) views.push_back("rockridge");
-    if (joliet.size() != 0) views.push_back("joliet");
-    views.push_back("iso9660");
+    if (has_primary && has_rock_ridge(window, primary)) views.push_back("rockridge");
+    if (has_joliet) views.push_back("joliet");
+    if (has_primary) views.push_back("iso9660");
     out.view = views.front();
     out.further_views.assign(views.begin() + 1, views.end());
-    const uint32_t block_size = primary.le16(128);
-    out.size_bytes = uint64_t{primary.le32(80)} * (block_size == 0 ? kBlock : block_size);
-    out.label = merged_label(joliet.text(40, 32), primary.text(40, 32));
-    out.uuid = date_uuid(primary.text(830, 17));
-    if (out.uuid.empty()) out.uuid = date_uuid(primary.text(813, 17));
+    const ProbeBytes& either = has_primary ? primary : joliet;
+    const uint32_t block_size = either.le16(128);
+    out.size_bytes = uint64_t{either.le32(80)} * (block_size == 0 ? kBlock : block_size);
+    out.label = has_primary ? merged_label(joliet.text(40, 32), primary.text(40, 32)) : label_text(utf16_text(joliet.text(40, 32), Utf16Order::big));
+    out.uuid = date_uuid(either.text(830, 17));
+    if (out.uuid.empty()) out.uuid = date_uuid(either.text(813, 17));
     return out;
 }
 
@@ -99,8 +106,8 @@ Found high_sierra(const ProbeWindow& window) {
 // Source: ECMA-167 part 2 (volume recognition sequence), part 3 sections 10.2 (anchor) and 10.6 (logical volume).
 Found udf(const ProbeWindow& window) {
     bool nsr = false;
-    for (int i = 0; i < kMaxDescriptors && !nsr; ++i) {
-        const ProbeBytes structure = window.read(kFirstDescriptor + static_cast<uint64_t>(i) * kBlock, 8);
+    for (uint64_t i = 0; i < kMaxDescriptors && !nsr; ++i) {
+        const ProbeBytes structure = window.read(kFirstDescriptor + i * kBlock, 8);
         nsr = structure.has(1, "NSR02") || structure.has(1, "NSR03");
     }
     if (!nsr) return {};

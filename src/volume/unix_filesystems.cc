@@ -72,6 +72,11 @@ Found ufs(const ProbeWindow& window) {
         out.view = magic == kUfs2 ? "ufs2" : "ufs1";
         out.notes["byte_order"] = little ? "little" : "big";
         out.size_bytes = checked_mul(magic == kUfs2 ? u64(1080) : u32(36), fragment).value_or(0);
+        // A copy of the superblock says the same as the first: that the first group of cylinders is where it says tells them apart.
+        constexpr uint32_t kGroupMagic = 0x00090255;
+        const auto group_at = checked_mul(u32(12), fragment);
+        const ProbeBytes group = window.read(group_at.value_or(0), 8);
+        if ((little ? group.le32(4) : group.be32(4)) != kGroupMagic) out.confidence = Confidence::weak;
         if (magic == kUfs2) out.label = label_text(super.text(680, 32));
         if (u32(144) != 0 || u32(148) != 0) out.uuid = fmt::format("{:08x}{:08x}", u32(144), u32(148));
         return out;

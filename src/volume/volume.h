@@ -54,7 +54,7 @@ struct Detection {
 //
 // Findings (volume number set where there is one): partition_beyond_image, partition_table_damaged (partitions may be
 // missing), partition_table_copy_damaged, partition_tables_differ (says what was taken), partitions_overlap,
-// filesystem_beyond_image, filesystem_beyond_partition, unsupported_filesystem (says what reads it), encrypted,
+// filesystem_beyond_image, filesystem_beyond_partition, volume_descriptor_lost, unsupported_filesystem (says what reads it), encrypted,
 // container_not_read, too_many_volumes.
 Result<Detection> detect_volumes(const ByteSource& source, FindingSink& findings);
 

@@ -144,6 +144,20 @@ TEST(LostBootSector, is_not_made_anew_where_nothing_proves_where_the_files_lie) 
     EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'repair_unproven'"), "1\n");
 }
 
+TEST(LostBootSector, of_a_standard_floppy_that_was_in_use_before_is_made_anew) {
+    NTT_NEED_TOOL("mformat");
+    for (const auto& [kib, data_at] : {std::pair<int, uint64_t>{360, 12}, {720, 14}, {1440, 33}}) {
+        SCOPED_TRACE(kib);
+        Floppy floppy(fmt::format("-f {}", kib));
+        std::string old;
+        while (old.size() < static_cast<size_t>(kib) * 1024) old += "something else that somebody wrote before\r\n";
+        floppy.lose(data_at * 512, old.substr(0, static_cast<size_t>(kib) * 1024 - data_at * 512));
+        for (uint32_t i = 0; i < 3; ++i) floppy.add(fmt::format("LETTER{}.TXT", i), chosen_bytes(i + 1, 3000 + 700 * i));
+        floppy.lose(0, zeros(512));
+        expect_all_given_back(floppy, "fat_boot_sector_rebuilt\n");
+    }
+}
+
 TEST(LostBootSector, with_one_FAT_or_the_start_of_one_lost_too_is_made_anew) {
     NTT_NEED_TOOL("mformat");
     for (const uint64_t also : {uint64_t{512}, uint64_t{512 * 10}}) {
@@ -222,6 +236,21 @@ TEST(LostBootSector, of_FAT32_is_read_from_its_backup_wherever_that_stands) {
             EXPECT_EQ(boot_sector_problem(medium), "1\n");
         }
     }
+}
+
+TEST(LostBootSector, of_FAT32_with_the_sector_behind_it_is_read_from_its_backup) {
+    NTT_NEED_TOOL("mkfs.fat");
+    Medium medium;
+    medium.tool("truncate -s 40M m.img && mkfs.fat -F 32 m.img");
+    medium.put("F.BIN", chosen_bytes(1, 30'000), "mcopy -i m.img content ::{}");
+    medium.lose(0, zeros(1024));
+    medium.map_unread({{0, 1024}});
+    expect_all_given_back(medium, "fat_boot_sector_from_backup\n");
+    medium.lose(6 * 512, zeros(512));
+    EXPECT_EQ(boot_sector_problem(medium), "1\n") << "nor is it called erased";
+    Ntt ntt;
+    ntt.run({"ingest", medium.image()});
+    EXPECT_EQ(ntt.sql("SELECT json_extract(problems, '$.erased_disk') FROM medium"), "\n");
 }
 
 TEST(LostBootSector, of_FAT32_in_a_partition_leaves_the_other_partition_alone) {
@@ -324,6 +353,17 @@ TEST(LostVolumeHeader, of_HFS_plus_is_read_from_the_alternate_one) {
     }
 }
 
+TEST(LostInNtfs, bitmap_record_keeps_no_file_from_being_read) {
+    NTT_NEED_TOOL("ntfscp");
+    for (const bool by_map : {false, true}) {
+        NtfsDisk medium;
+        medium.lose(medium.mft + 6 * 1024, by_map ? zeros(1024) : chosen_bytes(5, 1024));
+        if (by_map) medium.map_unread({{medium.mft + 6 * 1024, 1024}});
+        expect_all_given_back(medium, "ntfs_bitmap_record_replaced\n");
+        expect_nothing_without_repair(medium);
+    }
+}
+
 // --- ext2, ext3, ext4 ---
 
 struct ExtCase {
@@ -383,6 +423,21 @@ TEST_P(LostInExt, superblock_and_group_descriptors_both_do) {
 INSTANTIATE_TEST_SUITE_P(OfEachKind, LostInExt,
                          ::testing::Values(ExtCase{"ext2", 1024, 20 << 10}, ExtCase{"ext3", 2048, 72 << 10}, ExtCase{"ext4", 1024, 40 << 10}, ExtCase{"ext4", 4096, 300 << 10}),
                          [](const auto& made) { return fmt::format("{}_{}", made.param.type, made.param.block_bytes); });
+
+TEST(LostInExt, superblock_comes_from_a_group_of_a_size_that_somebody_chose) {
+    NTT_NEED_TOOL("mke2fs");
+    Medium medium;
+    std::filesystem::create_directories(medium.file("t"));
+    for (uint32_t i = 0; i < 5; ++i) {
+        medium.contents[fmt::format("f{}", i)] = chosen_bytes(i + 1, 5000);
+        write_file(medium.file(fmt::format("t/f{}", i)), chosen_bytes(i + 1, 5000));
+    }
+    make_ext(medium.image(), "ext3", 5 << 10, medium.file("t"), "-b 2048 -g 2048");
+    medium.lose(1024, zeros(1024));
+    medium.lose(2049 * 2048, zeros(512));  // the copy of the group descriptors, which are whole
+    medium.map_unread({{1024, 1024}, {2049 * 2048, 512}});
+    expect_all_given_back(medium, "ext_superblock_from_backup\n");
+}
 
 TEST(LostInExt, a_flipped_field_that_no_checksum_covers_is_seen_by_the_copy) {
     NTT_NEED_TOOL("mke2fs");

@@ -212,6 +212,30 @@ TEST(Detect, V2EachViewOfADiscIsAVolumeTheRichestNamesFirst) {
     }
 }
 
+TEST(Detect, OneLostDescriptorOfADiscCostsItsOwnNamesOnly) {
+    NTT_NEED_TOOL("genisoimage");
+    TempDir dir;
+    must("mkdir t && echo a > t/a && genisoimage -quiet -J -R -V LABEL -o i t", dir.path().string());
+    const std::string whole = read_file(dir / "i");
+    for (const auto& [sector, views] : {std::pair<size_t, std::vector<std::string>>{16, {"joliet"}}, {17, {"rockridge", "iso9660"}}}) {
+        std::string image = whole;
+        image.replace(sector * 2048, 2048, std::string(2048, '\0'));
+        const Detected found = detect_bytes(image);
+        EXPECT_EQ(found.views(), views);
+        EXPECT_EQ(found.first().label, "LABEL");
+        EXPECT_EQ(found.findings.count("volume_descriptor_lost"), 1u);
+    }
+}
+
+TEST(Detect, ACopyOfAUfsSuperblockIsNotTakenForTheFirst) {
+    NTT_NEED_TOOL("makefs");
+    TempDir dir;
+    must("mkdir t && echo a > t/a && makefs -t ffs -o version=1 -s 4m i t", dir.path().string());
+    std::string image = read_file(dir / "i");
+    image.replace(8192, 8192, std::string(8192, '\0'));
+    for (const Volume& volume : detect_bytes(image).detection.volumes) EXPECT_FALSE(volume.readable && volume.offset_bytes != 0);
+}
+
 TEST(Detect, V2ABridgeDiscWhoseUdfIsBrokenKeepsItsIso9660) {
     NTT_NEED_TOOL("genisoimage");
     TempDir dir;

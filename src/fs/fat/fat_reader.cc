@@ -151,6 +151,7 @@ private:
     ClusterSet file_clusters_;              // of all files so far
     std::vector<Directory> postponed_;
     std::vector<Hidden> hidden_;
+    std::vector<std::pair<Directory, uint64_t>> ends_in_zeros_;  // at the edge of a sector; with the entries read
     bool among_lost_ = false;  // while directories are listed that no entry leads to
     int64_t latest_plausible_;
     EntrySink* sink_ = nullptr;  // during list()
@@ -217,6 +218,7 @@ Result<void> FatReader::walk(EntrySink& sink, const CancelToken& cancel) {
     directory_clusters_ = proven_directory_clusters_ = file_clusters_ = ClusterSet(geometry_);
     postponed_.clear();
     hidden_.clear();
+    ends_in_zeros_.clear();
     among_lost_ = false;
     nothing_listed_ = true;
     deleted_entries_ = implausible_dates_ = lost_clusters_ = lost_chains_ = 0;
@@ -369,6 +371,9 @@ Result<void> FatReader::note_lost_chains(const LostChains& lost) {
                            lost.directories.empty() ? std::string() : fmt::format("; {} of the chains are directories, listed below $lost", lost.directories.size())),
                {{"clusters", lost.clusters}, {"chains", lost.chains}, {"directories", lost.directories.size()}, {"first", first}, {"lengths", lost.lengths}, {"cluster_size", geometry_.cluster_size}}, {});
     }
+    // A directory may end where a sector ends. But where clusters are in use that nobody names, the zeros behind may have named them.
+    for (const auto& [directory, entries] : lost.clusters == 0 ? decltype(ends_in_zeros_)() : ends_in_zeros_)
+        report_unreadable(directory, {{"cause", to_string(Cause::FS_CORRUPT)}, {"kind", "zeroed_end"}, {"clusters_in_use", lost.clusters}, {"entries_read", entries}});
     // An empty root over a table that is in use, or that was lost with it: the root is what was lost (zeros look like an empty directory).
     // Where no cluster holds anything either, there was nothing but a boot sector.
     TRY_ASSIGN(const bool in_use, lost.clusters != 0 ? Result<bool>(true) : anything_in_clusters());
@@ -495,6 +500,7 @@ Result<void> FatReader::list_directory(const Directory& directory, std::vector<D
                    "{} entries stand behind the end mark of {}: if that is a sector that could not be read, files are missing",
                    scan.behind_end, directory.shown()),
                {{"path", directory.shown()}, {"count", scan.behind_end}, {"entries_read", scan.entries}}, directory.ino);
+    if (scan.ended_in_zeros && ends_in_zeros_.size() < kMaxFindingsPerCode) ends_in_zeros_.emplace_back(directory, scan.entries);
     // Behind an end mark nothing is missing, wherever the chain leads.
     if (!scan.ended && places.stop) {
         (*places.stop)["entries_read"] = scan.entries;

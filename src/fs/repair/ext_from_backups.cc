@@ -18,6 +18,7 @@ constexpr uint32_t kRecover = 0x4, kMetaBg = 0x10, k64Bit = 0x80, kChecksumSeed 
 constexpr uint32_t kSparseSuper = 0x1, kGroupChecksum = 0x10, kMetadataChecksum = 0x400;   // ro_compat
 constexpr uint64_t kMaxGroupsLooked = 64;             // that may have a copy, for each size of block
 constexpr uint64_t kMaxDescriptorBlocks = kMaxPatches / 2;
+constexpr uint64_t kSearchedBytes = uint64_t{64} << 20;
 constexpr uint64_t kSuperGroupAt = 0x5A, kSuperChecksumAt = 0x3FC;
 
 // What must be the same in every copy of one filesystem's superblock, and whether it makes sense.
@@ -120,6 +121,21 @@ std::optional<SuperCopy> find_copy(const Region& region) {
         }
     }
     return best;
+}
+
+// Groups of a size that somebody chose (mke2fs -g): the first copy in the region's first kSearchedBytes that stands where its own
+// numbers put it.
+std::optional<SuperCopy> search_copy(const Region& region) {
+    constexpr uint64_t kPieceBytes = 1 << 20;
+    for (uint64_t from = kSuperBytes; from < std::min(region.visible_bytes(), kSearchedBytes); from += kPieceBytes) {
+        const ProbeBytes piece = region.read(from, static_cast<size_t>(std::min(kPieceBytes, region.visible_bytes() - from)));
+        for (uint64_t in = 0; in + kSuperBytes <= piece.size(); in += kSuperBytes) {
+            const uint64_t group = piece.le16(in + kSuperGroupAt), scale = piece.le32(in + 0x18);
+            if (piece.le16(in + 0x38) != 0xEF53 || group == 0 || scale > 6) continue;
+            if (const auto copy = copy_in(region, from + in, group, uint64_t{1024} << scale)) return copy;
+        }
+    }
+    return std::nullopt;
 }
 
 // As the first group's: its number, and the checksum with it.
@@ -241,6 +257,7 @@ Result<std::vector<Proposal>> ext_from_backups(const Region& region, const Volum
     const bool proven = super && super_read && (super->writes & kMetadataChecksum) != 0;
     std::optional<SuperCopy> copy;
     if (!proven) copy = find_copy(region);
+    if (!copy && !super) copy = search_copy(region);
     if (copy && super && super_read && (super->same_filesystem(copy->super) || super->uuid != copy->super.uuid)) copy.reset();
     if (copy) {
         proposal.repairs.push_back({std::string(repairs::kExtSuperblock),

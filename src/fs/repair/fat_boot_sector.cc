@@ -23,7 +23,8 @@ std::optional<FatGeometry> geometry_at(const Region& region, uint64_t offset) {
 
 // A backup says where it stands, in sectors of the size it says: nothing else looks so.
 std::optional<BootSectorCopy> from_backup(const Region& region) {
-    for (uint64_t at = kBootSectorBytes; at < kMaxReservedBytes && region.was_read(at, kBootSectorBytes); at += kBootSectorBytes) {
+    for (uint64_t at = kBootSectorBytes; at < kMaxReservedBytes && at < region.visible_bytes(); at += kBootSectorBytes) {
+        if (!region.was_read(at, kBootSectorBytes)) continue;
         const ProbeBytes sector = region.read(at, kBootSectorBytes);
         if (sector.u8(510) != 0x55 || sector.u8(511) != 0xAA) continue;
         auto geometry = geometry_at(region, at);

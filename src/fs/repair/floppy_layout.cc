@@ -17,6 +17,7 @@ constexpr uint32_t kMaxReserved = 8, kMaxFatSectors = 12;  // 12 hold the entrie
 constexpr uint32_t kMaxRootSectors = 64;
 constexpr std::array<uint32_t, 7> kClusterSectors = {1, 2, 4, 8, 16, 32, 64};
 constexpr uint32_t kFirstCluster = 2, kFree = 0, kBadCluster = 0xFF7, kFirstEnd = 0xFF8;
+constexpr int kMinFilesOfStandard = 3;
 constexpr size_t kMaxPlacements = 16, kMaxEntriesWeighed = 2048;
 
 struct StandardFormat {
@@ -237,16 +238,17 @@ struct Evidence {
     uint32_t fits = 0, misfits = 0;  // chains as long as the files' sizes say, and others
     uint32_t subdirectories = 0, subdirectories_wrong = 0;
     bool edges = false;
+    bool standard = false;
     uint32_t signatures = 0, signatures_testable = 0;
     uint32_t ends = 0, ends_testable = 0;
 
     bool proves() const {
         if (subdirectories_wrong > 0) return false;
-        return subdirectories > 0 || edges || (signatures >= 2 && signatures * 2 > signatures_testable) || (ends >= 3 && ends * 4 >= ends_testable * 3);
+        return subdirectories > 0 || edges || (standard && misfits == 0) || (signatures >= 2 && signatures * 2 > signatures_testable) || (ends >= 3 && ends * 4 >= ends_testable * 3);
     }
     // Whether something speaks for the other that does not speak for this.
     bool lacks_of(const Evidence& other) const {
-        return other.subdirectories > subdirectories || (other.edges && !edges) || other.signatures > signatures || other.ends > ends;
+        return other.subdirectories > subdirectories || (other.edges && !edges) || (other.standard && !standard) || other.signatures > signatures || other.ends > ends;
     }
     json as_json() const {
         return {{"chains_that_fit", fits}, {"chains_that_do_not", misfits}, {"subdirectories", subdirectories},
@@ -282,7 +284,9 @@ public:
             // A folder within a folder is one more proof; that it is none proves nothing: what stands there may be of no folder.
             if (entry.is_directory && entry.chain.clusters != 0) weigh_directory(entry, i < in_root, out, entries);
         }
-        out.edges = begins_sharply() && ends_sharply(entries);
+        const bool sharp = begins_sharply();
+        out.edges = sharp && ends_sharply(entries);
+        out.standard = sharp && is_standard(entries);
         return out;
     }
 
@@ -342,6 +346,24 @@ private:
     bool begins_sharply() const {
         const uint32_t n = layout_.data_at();
         return table_.has(kFirstCluster) && table_.is_used(kFirstCluster) && disk_.was_read(n) && !disk_.is_fill(n) && !is_directory_sector(disk_.at(n), table_);
+    }
+
+    // All that can be seen is as one standard format has it: the size of the disk, the media byte, the table's length, a root
+    // directory that was cleared to its end, and clusters of its size, of which a file has several; and no file begins with fill.
+    bool is_standard(const std::vector<Entry>& entries) const {
+        const StandardFormat* format = standard_of(layout_);
+        const uint32_t last_of_root = layout_.data_at() - 1;
+        if (format == nullptr || disk_.count() != format->kib * 2 || !disk_.was_read(last_of_root) || disk_.fill(last_of_root) != 0) return false;
+        int files = 0;
+        bool several_clusters = false;
+        for (const Entry& entry : entries) {
+            if (entry.is_directory || entry.size == 0 || !fits(entry)) continue;
+            const uint32_t first = place(entry.first);
+            if (!disk_.was_read(first) || disk_.is_fill(first)) return false;
+            ++files;
+            several_clusters = several_clusters || entry.chain.clusters > 1;
+        }
+        return files >= kMinFilesOfStandard && several_clusters;
     }
 
     // The highest cluster in use ends a file, and behind that file's last sector all is one fill, to the end of the image.

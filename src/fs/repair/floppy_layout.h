@@ -8,6 +8,8 @@
 //   subdirectories  each directory of the root begins with a "." that names its own cluster, and none does not
 //   edges           the first cluster holds no directory slots and no fill, so the root ends before it; and the last
 //                   sector of the last file is followed by nothing but the fill that formatting left, so the files end there
+//   standard        the first cluster holds no directory slots and no fill, the sector before it was cleared, and all of this, the size of
+//                   the disk and of the clusters is one standard format's, under which three files at least do not begin with fill
 //   signatures      at least two files begin with what their names' extensions promise, and more do than do not
 //   ends            at least three files, and three of four that could show it, end in their last sector where their sizes
 //                   say, with fill behind

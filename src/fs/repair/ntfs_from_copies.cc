@@ -12,6 +12,7 @@ constexpr uint64_t kSector = 512;               // of the search; the boot secto
 constexpr uint64_t kSearchedBytes = 1 << 20;    // at the region's end
 constexpr uint64_t kMirroredRecords = 4;        // $MFT, $MFTMirr, $LogFile, $Volume
 constexpr uint64_t kMaxRecordBytes = 64 << 10;
+constexpr uint64_t kBitmapRecord = 6;
 
 // What a boot sector says; offsets and sizes in bytes.
 struct NtfsBoot {
@@ -86,6 +87,58 @@ std::optional<Repair> records_from_mirror(const Region& region, const NtfsBoot& 
     return out.patches.empty() ? std::nullopt : std::optional(std::move(out));
 }
 
+// A record that says of $Bitmap no more than that it exists: libtsk opens no volume without it, and asks it only which clusters
+// are free, which nobody wants to know. Its content stands where the volume begins, which any cluster would do for.
+std::vector<uint8_t> bitmap_stand_in(const NtfsBoot& boot) {
+    constexpr uint64_t kSequenceAt = 48, kStride = 512, kRunsAt = 64;
+    constexpr uint16_t kSequence = 1;
+    std::vector<uint8_t> out(boot.record_size);
+    const auto put = [&](uint64_t at, uint64_t value, int bytes) {
+        for (int i = 0; i < bytes; ++i) out[at + static_cast<uint64_t>(i)] = static_cast<uint8_t>(value >> (8 * i));
+    };
+    const uint64_t sectors_of_it = boot.record_size / kStride, attribute = (kSequenceAt + 2 * (sectors_of_it + 1) + 7) / 8 * 8;
+    const uint64_t bytes = (boot.sectors * boot.sector_size / boot.cluster_size + 7) / 8, clusters = (bytes + boot.cluster_size - 1) / boot.cluster_size;
+    constexpr uint64_t kAttributeBytes = kRunsAt + 16;
+    std::copy_n("FILE", 4, out.begin());
+    put(4, kSequenceAt, 2);
+    put(6, sectors_of_it + 1, 2);
+    put(16, kBitmapRecord, 2);  // how often it was used: of the first records their number
+    put(18, 1, 2);              // names
+    put(20, attribute, 2);
+    put(22, 1, 2);              // in use
+    put(24, attribute + kAttributeBytes + 8, 4);
+    put(28, boot.record_size, 4);
+    put(40, 1, 2);
+    put(44, kBitmapRecord, 4);
+    put(attribute, 0x80, 4);    // $DATA, not in the record
+    put(attribute + 4, kAttributeBytes, 4);
+    put(attribute + 8, 1, 1);
+    put(attribute + 10, kRunsAt, 2);
+    put(attribute + 24, clusters - 1, 8);
+    put(attribute + 32, kRunsAt, 2);
+    put(attribute + 40, clusters * boot.cluster_size, 8);
+    put(attribute + 48, bytes, 8);
+    put(attribute + 56, bytes, 8);
+    put(attribute + kRunsAt, 0x18, 1);  // a length of eight bytes, a place of one
+    put(attribute + kRunsAt + 1, clusters, 8);
+    put(attribute + kRunsAt + 9, 0, 1);
+    put(attribute + kAttributeBytes, 0xFFFFFFFF, 4);
+    put(kSequenceAt, kSequence, 2);
+    for (uint64_t end = kStride; end <= out.size(); end += kStride) {
+        put(kSequenceAt + 2 * (end / kStride), out[end - 2] | out[end - 1] << 8, 2);
+        put(end - 2, kSequence, 2);
+    }
+    return out;
+}
+
+std::optional<Repair> lost_bitmap(const Region& region, const NtfsBoot& boot) {
+    const uint64_t at = boot.mft + kBitmapRecord * boot.record_size;
+    if (at + boot.record_size > region.visible_bytes() || boot.record_size % 512 != 0 || is_sound_record(region, at, boot.record_size)) return std::nullopt;
+    Repair out{std::string(repairs::kNtfsBitmap), "a stand-in: what it says of free clusters is not used", {region.given(at, bitmap_stand_in(boot))}, {}};
+    out.evidence = {{"record", kBitmapRecord}, {"record_at", region.image_offset(at)}};
+    return out;
+}
+
 }  // namespace
 
 Result<std::vector<Proposal>> ntfs_from_copies(const Region& region, const Volume& volume, FindingSink&) {
@@ -105,6 +158,8 @@ Result<std::vector<Proposal>> ntfs_from_copies(const Region& region, const Volum
     }
     if (boot)
         if (auto records = records_from_mirror(region, *boot, unread)) proposal.repairs.push_back(*std::move(records));
+    if (boot)
+        if (auto bitmap = lost_bitmap(region, *boot)) proposal.repairs.push_back(*std::move(bitmap));
     proposal.overrules = is_ntfs && unread;
     if (region.failure()) return *region.failure();
     if (!proposal.repairs.empty()) out.push_back(std::move(proposal));

@@ -25,6 +25,7 @@ inline constexpr std::string_view kFatBackup = "fat_boot_sector_from_backup";
 inline constexpr std::string_view kFatRebuilt = "fat_boot_sector_rebuilt";
 inline constexpr std::string_view kNtfsBackup = "ntfs_boot_sector_from_backup";
 inline constexpr std::string_view kNtfsRecords = "ntfs_records_from_mirror";
+inline constexpr std::string_view kNtfsBitmap = "ntfs_bitmap_record_replaced";
 inline constexpr std::string_view kExtSuperblock = "ext_superblock_from_backup";
 inline constexpr std::string_view kExtDescriptors = "ext_group_descriptors_from_backup";
 inline constexpr std::string_view kHfsPlusHeader = "hfsplus_volume_header_from_alternate";

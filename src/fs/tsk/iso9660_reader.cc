@@ -92,7 +92,8 @@ Result<void> Iso9660Reader::open(FindingSink& findings) {
     const uint8_t wanted = context_.names == IsoNames::joliet ? 2 : 1;
     for (uint64_t i = 0; i < kMaxDescriptors; ++i) {
         const ProbeBytes descriptor = window_.read((16 + i) * kIsoSector, kIsoSector);
-        if (!descriptor.has(1, "CD001") || descriptor.u8(0) == 255) break;
+        if (!descriptor.has(1, "CD001")) continue;  // one that is lost
+        if (descriptor.u8(0) == 255) break;
         if (descriptor.u8(0) != wanted || (wanted == 2 && !descriptor.has(88, "%/"))) continue;
         const uint64_t block_size = descriptor.le16(128);
         if (block_size == 512 || block_size == 1024 || block_size == 2048) block_size_ = block_size;

@@ -399,7 +399,8 @@ Result<std::unique_ptr<UnixInodes>> open_ext_inodes(const ByteSource& source, co
     const auto end = checked_add(volume.offset_bytes, kSuperblockAt + kSuperblockBytes);
     if (!end || *end > source.size_bytes()) return make_error(ErrorCode::unsupported, "the ext superblock lies beyond the end of the image");
     // What the sector holds instead may be an older superblock of the same medium, and lead to wrong content everywhere.
-    if (unread.in({volume.offset_bytes + kSuperblockAt, kSuperblockBytes}))
+    // Its sizes and features stand in its first sector.
+    if (unread.in({volume.offset_bytes + kSuperblockAt, 512}))
         return make_error(ErrorCode::unsupported, "the ext superblock was not read from the medium");
     TRY(source.read(volume.offset_bytes + kSuperblockAt, superblock));
     TRY_ASSIGN(Geometry geometry, read_geometry(ProbeBytes(std::string(as_text(superblock)))));

@@ -418,6 +418,11 @@ TEST(FatDamage, BehindAZeroedSectorOfTheRootWhatTheTableBearsOutIsListed) {
     EXPECT_EQ(listing.names.size(), 16u + 8);
     EXPECT_EQ(listing.evidence("lost_clusters")["clusters"], 16);
     EXPECT_EQ(listing.evidence("entries_behind_end")["count"], 40 - 32);
+    EXPECT_EQ(listing.evidence("directory_unreadable")["kind"], "zeroed_end");
+    // Of an order in which nothing is missing nothing is said.
+    FatMaker full = FatMaker::floppy();
+    for (int i = 0; i < 32; ++i) full.put("F" + std::to_string(i), "x");
+    EXPECT_EQ(list_fat(full.image()).findings.size(), 0u);
 }
 
 TEST(FatDamage, ATableAndARootOfZerosAreNoEmptyDiskAndDirectoriesBehindThemAreFound) {
