@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "fs/fat/fat_reader.h"
+#include "ingest/lost_volumes.h"
 #include "report/hints.h"
 #include "report/summary.h"
 
@@ -15,6 +16,13 @@ namespace ntt::cli {
 namespace {
 
 constexpr uint64_t kDamagedFilesNamed = 20;  // of one source; `ntt files` has them all
+
+// Of a volume whose reader was lost.
+std::string what_comes_next(const VolumeRow& volume, const std::string& medium_hash) {
+    if (!is_of_a_lost_reader(volume.outcome)) return "";
+    if (listings_of(volume) < kMaxListings) return " (the next run lists it again)";
+    return fmt::format(" (listed {} times; ntt requeue {} or higher limits of reader.* let it be listed again)", listings_of(volume), medium_hash.substr(0, 12));
+}
 
 Exit exit_code(int contract) { return static_cast<Exit>(contract); }
 
@@ -136,8 +144,8 @@ Result<void> Ingesting::tell_damage(const IngestReport& report) {
     TRY_ASSIGN(const std::vector<VolumeRow> volumes, catalog_->volumes(report.medium_hash));
     for (const VolumeRow& volume : volumes)
         if (volume.outcome != to_string(Outcome::read) && volume.outcome != to_string(Outcome::skipped))
-            TRY(session_.out().text(fmt::format("  volume {}: {} {}\n", volume.volume,
-                                                volume.view.empty() ? "-" : to_terminal_text(volume.view), volume.outcome)));
+            TRY(session_.out().text(fmt::format("  volume {}: {} {}{}\n", volume.volume, volume.view.empty() ? "-" : to_terminal_text(volume.view),
+                                                volume.outcome, what_comes_next(volume, report.medium_hash))));
     if (report.totals.damaged + report.totals.unreadable == 0) return {};
 
     TRY_ASSIGN(const std::optional<MediumRow> medium, catalog_->medium(report.medium_hash));

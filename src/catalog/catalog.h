@@ -63,7 +63,7 @@ public:
     // Statistics for the query planner, after a large load.
     virtual Result<void> analyze() = 0;
 
-    // --- verdicts made anew (a changed map), cross links ---
+    // --- verdicts made anew (a changed map), cross links, volumes that are listed again ---
     // Visits each regular file's inode in the order of rows (which = all: done ones too). Do not write meanwhile.
     virtual Result<void> for_each_inode(MediumKey medium, std::optional<int> volume,
                                         const std::function<Result<void>(const InodeRow&)>& visit) = 0;
@@ -72,6 +72,10 @@ public:
     virtual Result<void> set_verdict(MediumKey medium, int volume, int64_t ino, std::optional<Cause> cause,
                                      uint64_t missing_bytes, const std::optional<std::string>& evidence,
                                      std::span<const MissingRow> missing, Requeue requeue) = 0;
+
+    // An inode that is there and that another listing shows to be another: all of it but its recorded errors, which no
+    // longer count. not_found if it is not there.
+    virtual Result<void> replace_inode(MediumKey medium, const InodeRow& row, std::span<const MissingRow> missing) = 0;
 
     // --- copying ---
     // Row keys of all pending regular files (copied=false AND claimed_by IS NULL), in order of first_offset.

@@ -57,12 +57,13 @@ std::optional<std::string> problems_of(const std::optional<std::string>& problem
     }
     if (counts.fat_errors > 0) out["fat_errors"] = counts.fat_errors;
     if (counts.doubled_entries > 0) out["duplicate_paths"] = {{"count", counts.doubled_entries}, {"names", counts.doubled_names}};
+    out.erase("unreadable_directories");
     if (counts.unreadable_directories > 0) out["unreadable_directories"] = counts.unreadable_directories;
     if (counts.root_lost) out["io_error"] = *counts.root_lost;
     if (assessment.boot_sector_lost) out["boot_sector_corruption"] = true;
     if (assessment.fill) note(*assessment.fill, out);
     if (assessment.archive) note(*assessment.archive, out);
-    return out.empty() ? problems : text_of(out);
+    return text_of(out);
 }
 
 std::optional<std::string> with_error_rate(const std::optional<std::string>& problems, const Totals& totals) {

@@ -6,12 +6,15 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/hash.h"
 #include "base/kill_point.h"
 #include "copy/records.h"
 #include "diagnose/cross_link.h"
@@ -135,11 +138,54 @@ bool is_fat_chain(Cause cause) {
     return cause == Cause::FAT_CHAIN_SHORT || cause == Cause::FAT_CHAIN_LOOP || cause == Cause::FAT_CHAIN_INVALID;
 }
 
+// What stands in the catalog of a volume that is listed again, by digests, so that nothing is put twice.
+class Known {
+public:
+    void add(const BlobId& digest) { ++counts_[digest]; }
+    // Whether it stands there one time more than it was taken.
+    bool take(const BlobId& digest) {
+        const auto at = counts_.find(digest);
+        if (at == counts_.end() || at->second == 0) return false;
+        --at->second;
+        return true;
+    }
+
+private:
+    std::unordered_map<BlobId, uint32_t, BlobIdHash> counts_;
+};
+
+BlobId digest_of_name(int64_t ino, std::string_view path) { return blake3_of(as_bytes(fmt::format("{}\n{}", ino, path))); }
+
+BlobId digest_of_finding(const Finding& finding) {
+    return blake3_of(as_bytes(json{finding.code, finding.ino.value_or(-1), to_display_utf8(finding.message), finding.evidence}.dump(-1, ' ', false, json::error_handler_t::replace)));
+}
+
+// Whether the content of the two is the same, before any verdict.
+bool has_same_content(const InodeRow& a, const InodeRow& b) {
+    return a.fs_type == b.fs_type && a.size == b.size && a.access == b.access && a.extents == b.extents && a.fs_ino == b.fs_ino && a.stream == b.stream;
+}
+
 // Puts what the listing finds into the catalog.
 class Inserter {
 public:
     Inserter(const EnumerationTarget& target, const Volume& volume, const DamageMap& damage, const ExcludePatterns& exclude)
         : target_(target), volume_(volume), damage_(damage), exclude_(exclude), sharing_forbidden_(volume.fs_type == "fat") {}
+
+    // Before anything is inserted into a volume that has rows.
+    Result<void> look_at_what_is_there() {
+        FileFilter filter;
+        filter.medium_hash = target_.medium_hash;
+        filter.volume = volume_.number;
+        TRY(target_.catalog.files(filter, [this](const FileRow& file) -> Result<void> {
+            known_names_.add(digest_of_name(file.path.ino, file.path.path));
+            entry_ = std::max(entry_, file.path.entry);
+            return {};
+        }));
+        TRY_ASSIGN(const std::vector<FindingRow> findings, target_.catalog.findings(target_.medium_hash));
+        for (const FindingRow& row : findings)
+            if (row.finding.volume == volume_.number) known_findings_.add(digest_of_finding(row.finding));
+        return {};
+    }
 
     Result<void> insert(Batch batch) {
         for (InodeEntry& inode : batch.inodes) TRY(insert(std::move(inode)));
@@ -162,6 +208,7 @@ public:
         if (finding.code == "fat_chain_long" && finding.ino) too_long_.insert(*finding.ino);
         if (finding.code == "directory_cross_link") note_directories(finding);
         if (finding.code == "lost_clusters") note_lost_chains(finding);
+        if (target_.again && known_findings_.take(digest_of_finding(finding))) return {};
         return target_.catalog.add_finding(target_.medium, finding, target_.now);
     }
 
@@ -196,12 +243,16 @@ private:
     Result<void> insert(InodeEntry inode) {
         ++counts_.inodes;
         InodeRow row = row_of(inode);
+        std::optional<InodeRow> there;
+        if (target_.again) {
+            TRY_ASSIGN(there, target_.catalog.inode(target_.medium_hash, row.volume, row.ino));
+        }
         if (inode.fs_type != 'f') {
             row.status = Status::nonfile;
             row.copied = true;
             row.claimed_by = "NON_FILE";
             row.processed_at = target_.now;
-            return target_.catalog.add_inode(target_.medium, row, {});
+            return put(there, row, {});
         }
         const Verdict verdict = damage_.judge(inode, volume_.range());
         const std::vector<MissingRow> missing = rows_of(verdict.missing);
@@ -210,15 +261,29 @@ private:
             row.cause = verdict.cause;
             row.missing_bytes = verdict.missing_bytes;
             row.evidence = verdict.evidence;
-            if (nothing_readable(inode, verdict)) TRY(give_up(row));
+            if (nothing_readable(inode, verdict) && !(there && has_same_content(*there, row))) TRY(give_up(row));
         }
         if (sharing_forbidden_ && !inode.extents.empty())
             claims_.push_back({inode.ino, std::move(inode.extents), inode.faults.empty(), false, SectorClaim::Owner::file});
-        return target_.catalog.add_inode(target_.medium, row, missing);
+        return put(there, row, missing);
+    }
+
+    // `there`: the row that stands already. What became of it stays, unless its content or its verdict is another.
+    Result<void> put(const std::optional<InodeRow>& there, const InodeRow& row, const std::vector<MissingRow>& missing) {
+        if (!there) {
+            ++counts_.new_inodes;
+            return target_.catalog.add_inode(target_.medium, row, missing);
+        }
+        if (!has_same_content(*there, row)) return target_.catalog.replace_inode(target_.medium, row, missing);
+        if (row.fs_type != 'f' || (there->copied && there->status == Status::excluded)) return {};
+        TRY_ASSIGN(const std::vector<MissingRow> before, target_.catalog.missing_ranges(target_.medium_hash, row.volume, row.ino));
+        if (merged(missing) == before) return {};
+        return target_.catalog.set_verdict(target_.medium, row.volume, row.ino, row.cause, row.missing_bytes, row.evidence, missing, Catalog::Requeue::yes);
     }
 
     Result<void> insert(NameEntry name) {
         ++counts_.names;
+        if (target_.again && known_names_.take(digest_of_name(name.ino, name.path))) return {};
         PathRow row;
         row.volume = volume_.number;
         row.entry = ++entry_;
@@ -324,6 +389,7 @@ private:
 
         TRY_ASSIGN(const std::optional<InodeRow> row, target_.catalog.inode(target_.medium_hash, volume_.number, link.ino));
         NTT_CHECK(row.has_value(), "a cross-linked inode that was not inserted");
+        if (row->copied && row->status == Status::excluded) return {};
         TRY_ASSIGN(const std::vector<MissingRow> before, target_.catalog.missing_ranges(target_.medium_hash, volume_.number, link.ino));
         InodeEntry inode;
         inode.size = row->size;
@@ -348,7 +414,8 @@ private:
     const DamageMap& damage_;
     const ExcludePatterns& exclude_;
     const bool sharing_forbidden_;  // a cluster of a FAT volume has one owner
-    int64_t entry_ = 0;
+    int64_t entry_ = 0;  // the last one of the volume
+    Known known_names_, known_findings_;
     std::vector<SectorClaim> claims_;
     std::set<int64_t> too_long_;
     std::set<uint64_t> lost_lengths_;  // of chains that belong to nobody, in clusters
@@ -385,6 +452,7 @@ Outcome outcome_of_listing(const Volume& volume, uint64_t image_size, const Enum
 
 void EnumerationCounts::add(EnumerationCounts other) {
     inodes += other.inodes;
+    new_inodes += other.new_inodes;
     names += other.names;
     unreadable_directories += other.unreadable_directories;
     beyond_eof += other.beyond_eof;
@@ -420,6 +488,7 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
     EnumeratedVolume out{volume, {}};
     if (!volume.readable) return out;
     Inserter inserter(target, volume, damage, exclude);
+    if (target.again) TRY(inserter.look_at_what_is_there());
     BatchQueue queue;
     ReaderOptions with_damage = options;
     with_damage.unread = damage.unread();
@@ -457,6 +526,28 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
     if (seen.is_object()) detail.update(seen);
     if (out.counts.unreadable_directories > 0) detail["unreadable_directories"] = out.counts.unreadable_directories;
     out.volume.detail = detail.dump(-1, ' ', false, json::error_handler_t::replace);
+    return out;
+}
+
+Result<EnumerationCounts> counts_in_catalog(Catalog& catalog, MediumKey medium, const std::string& medium_hash) {
+    EnumerationCounts out;
+    TRY(catalog.for_each_inode(medium, std::nullopt, [&](const InodeRow& row) -> Result<void> {
+        if (row.cause == Cause::BEYOND_EOF) ++out.beyond_eof;
+        if (row.cause && is_fat_chain(*row.cause)) ++out.fat_errors;
+        return {};
+    }));
+    TRY_ASSIGN(const std::vector<FindingRow> findings, catalog.findings(medium_hash));
+    for (const FindingRow& row : findings) {
+        if (row.finding.code != "duplicate_entry") continue;
+        ++out.doubled_entries;
+        if (out.doubled_names.size() < EnumerationCounts::kMaxDoubledNames) out.doubled_names.push_back(path_in(row.finding));
+    }
+    TRY_ASSIGN(const std::vector<VolumeRow> volumes, catalog.volumes(medium_hash));
+    for (const VolumeRow& volume : volumes) {
+        const json detail = json::parse(volume.detail, nullptr, false);
+        if (detail.is_object() && detail.contains("unreadable_directories") && detail["unreadable_directories"].is_number_unsigned())
+            out.unreadable_directories += detail["unreadable_directories"].get<uint64_t>();
+    }
     return out;
 }
 

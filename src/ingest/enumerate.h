@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +26,7 @@ std::string code_of_failure(Outcome outcome, std::string_view otherwise);
 
 struct EnumerationCounts {
     uint64_t inodes = 0, names = 0;
+    uint64_t new_inodes = 0;              // of them, those that the catalog did not have
     uint64_t unreadable_directories = 0;  // findings that say "files may be missing here"
     uint64_t beyond_eof = 0;              // files with that cause
     uint64_t fat_errors = 0;              // files with a FAT_CHAIN_* cause
@@ -45,10 +45,12 @@ struct EnumerationTarget {
     int64_t image_id = 0;
     std::string worker_id;
     std::string now;    // timestamp of rows made
+    // Rows of the volume stand already, from a listing that was cut short. All of them stay; names and findings that are there are
+    // not put twice, and an inode goes back into the queue if it shows itself as another.
+    bool again = false;
 };
 
-// Reads the tree in a thread of its own while this one judges and inserts. Rows of the volume so far are an error of
-// the caller. Damage stands in the catalog as findings and verdicts; the returned Volume has its outcome and detail.
+// Reads the tree in a thread of its own while this one judges and inserts. Damage stands in the catalog as findings and verdicts; the returned Volume has its outcome and detail.
 // An Error is the catalog's, a cancellation, or the host's (the image could not be read).
 struct EnumeratedVolume {
     Volume volume;
@@ -57,6 +59,9 @@ struct EnumeratedVolume {
 Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const ByteSource& source, const Volume& volume,
                                           const DamageMap& damage, const ReaderOptions& options, const ExcludePatterns& exclude,
                                           const CancelToken& cancel);
+
+// What an enumeration of the whole medium would have counted, from its rows; doubled names and all, but not root_lost.
+Result<EnumerationCounts> counts_in_catalog(Catalog& catalog, MediumKey medium, const std::string& medium_hash);
 
 // Makes the verdicts of all files anew, for a map that changed. What the filesystem's own structures showed stays. A
 // file whose verdict is another than before goes back into the queue. Returns how many did.

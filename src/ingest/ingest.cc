@@ -17,6 +17,7 @@
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
 #include "ingest/identify.h"
+#include "ingest/lost_volumes.h"
 #include "volume/volume.h"
 
 namespace ntt {
@@ -81,7 +82,7 @@ public:
     Result<void> open();
     Result<void> identify();
     Result<void> enumerate();  // a medium that is new
-    Result<void> renew();      // a medium that is known: same image, perhaps another map
+    Result<void> renew();      // a medium that is known: same image; perhaps another map, or volumes whose reader was lost
     Result<void> copy();
     Result<IngestReport> conclude();
 
@@ -94,6 +95,12 @@ private:
     Result<std::optional<MediumRow>> medium_at_this_path();
     Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
     Result<Detection> detect_volumes_apart(const DamageMap& damage, FindingSink& findings);
+    Result<EnumerationCounts> list_volumes(const EnumerationTarget& target, const DamageMap& damage, const VolumeRow* before);
+    Result<void> renew_for_map(const EnumerationTarget& target, const std::vector<VolumeRow>& rows, const DamageMap& damage);
+    Result<void> add_new_findings(const EnumerationTarget& target, const FindingList& list);
+    Result<void> list_again(EnumerationTarget target, const VolumeRow& row, const DamageMap& damage);
+    DamageMap damage_map() const { return {image_.source->size_bytes(), image_.map ? &*image_.map : nullptr, image_.source->damaged_ranges()}; }
+    uint64_t declared_end() const;
 
     const IngestContext& context_;
     const IngestOptions& options_;
@@ -224,7 +231,7 @@ Result<Detection> Run::detect_volumes_apart(const DamageMap& damage, FindingSink
 Result<void> Run::enumerate() {
     const std::string now = iso8601_utc(context_.clock.wall_us());
     const RescueMap* map = image_.map ? &*image_.map : nullptr;
-    const DamageMap damage(image_.source->size_bytes(), map, image_.source->damaged_ranges());
+    const DamageMap damage = damage_map();
 
     TRY_ASSIGN(const std::unique_ptr<CatalogTransaction> transaction, context_.catalog.begin());
     MediumRow medium;
@@ -253,19 +260,10 @@ Result<void> Run::enumerate() {
         for (const Finding& finding : list->findings) TRY(context_.catalog.add_finding(key, finding, now));
 
     const EnumerationTarget target{context_.catalog, key, medium.medium_hash, image.image_id, options_.copy.worker_id, now};
-    EnumerationCounts counts;
-    uint64_t declared_end = 0;
-    for (Volume& volume : volumes_) {
-        TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, volume)));
-        TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, reader_, options_.exclude, context_.cancel));
-        TRY(context_.catalog.put_volume(row_of(medium.medium_hash, image.image_id, listed.volume)));
-        counts.add(std::move(listed.counts));
-        declared_end = std::max(declared_end, volume.range().end());
-        volume = std::move(listed.volume);
-    }
+    TRY_ASSIGN(const EnumerationCounts counts, list_volumes(target, damage, nullptr));
     TRY(context_.catalog.mark_excluded(key));
 
-    const Health health = health_of_image(medium.size_bytes, map, declared_end);
+    const Health health = health_of_image(medium.size_bytes, map, declared_end());
     TRY_ASSIGN(const BlobId digest_now, digest());
     if (!named_) {
         named_ = NamedHash{medium_hash_of(digest_now), "image_blake3"};
@@ -290,41 +288,116 @@ Result<void> Run::enumerate() {
     return {};
 }
 
+// Lists volumes_ and puts their rows. `before`: the row of the volume that is listed again.
+Result<EnumerationCounts> Run::list_volumes(const EnumerationTarget& target, const DamageMap& damage, const VolumeRow* before) {
+    EnumerationCounts counts;
+    for (Volume& volume : volumes_) {
+        TRY(context_.catalog.put_volume(row_of(target.medium_hash, target.image_id, volume)));
+        TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, reader_, options_.exclude, context_.cancel));
+        note_listing(listed.volume, before, reader_);
+        TRY(context_.catalog.put_volume(row_of(target.medium_hash, target.image_id, listed.volume)));
+        counts.add(std::move(listed.counts));
+        volume = std::move(listed.volume);
+    }
+    return counts;
+}
+
 Result<void> Run::renew() {
     TRY_ASSIGN(const std::vector<VolumeRow> rows, context_.catalog.volumes(medium_->medium_hash));
     for (const VolumeRow& row : rows) volumes_.push_back(volume_of(row));
 
     const std::optional<std::string> map_digest = image_.map ? std::optional(image_.map->digest()) : std::nullopt;
-    if (map_digest == image_row_->map_digest) return {};
     // Damage that was seen does not go away because the map did.
-    if (!map_digest)
+    if (!map_digest && image_row_->map_digest)
         return make_error(ErrorCode::source_changed,
                           fmt::format("the rescue map of {} is gone: it was {}", image_.path, image_row_->map_path.value_or("unknown")),
                           "nothing was touched; put the map back beside the image, or name it with --map");
 
-    TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
-    const DamageMap damage(image_.source->size_bytes(), &*image_.map, image_.source->damaged_ranges());
-    const std::string now = iso8601_utc(context_.clock.wall_us());
-    const EnumerationTarget target{context_.catalog, key, medium_->medium_hash, image_row_->image_id, options_.copy.worker_id, now};
-    uint64_t declared_end = 0;
-    for (const VolumeRow& row : rows) declared_end = std::max(declared_end, row.offset_bytes + row.size_bytes);
-    const Health health = health_of_image(image_.source->size_bytes(), &*image_.map, declared_end);
+    std::vector<VolumeRow> due;
+    for (const VolumeRow& row : rows)
+        if (is_due_for_listing(row, reader_)) due.push_back(row);
+    const bool map_changed = map_digest != image_row_->map_digest;
+    if (!map_changed && due.empty()) return {};
 
+    TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
+    const DamageMap damage = damage_map();
+    const EnumerationTarget target{context_.catalog, key, medium_->medium_hash, image_row_->image_id, options_.copy.worker_id, iso8601_utc(context_.clock.wall_us())};
     TRY_ASSIGN(const std::unique_ptr<CatalogTransaction> transaction, context_.catalog.begin());
-    TRY_ASSIGN(const uint64_t changed, renew_verdicts(target, rows, damage));
-    Finding finding;
-    finding.code = "map_changed";
-    finding.message = fmt::format("the rescue map changed since the last run: {} files have a new verdict", changed);
-    TRY(context_.catalog.add_finding(key, finding, now));
-    for (const Finding& about_map : map_findings_.findings) TRY(context_.catalog.add_finding(key, about_map, now));
-    image_row_->map_path = medium_->map_path = image_.map_path;
-    image_row_->map_digest = map_digest;
+    if (map_changed) TRY(renew_for_map(target, rows, damage));
+    for (const VolumeRow& row : due) TRY(list_again(target, row, damage));
+    const Health health = health_of_image(image_.source->size_bytes(), image_.map ? &*image_.map : nullptr, declared_end());
     image_row_->rescued_bytes = medium_->rescued_bytes = health.rescued_bytes;
     medium_->health = health.word;
     medium_->copy_done.reset();
     TRY(context_.catalog.update_image(*image_row_));
     TRY(context_.catalog.update_medium(*medium_));
+    kill_point("enumerate.before_commit");
     return transaction->commit();
+}
+
+uint64_t Run::declared_end() const {
+    uint64_t end = 0;
+    for (const Volume& volume : volumes_) end = std::max(end, volume.range().end());
+    return end;
+}
+
+Result<void> Run::renew_for_map(const EnumerationTarget& target, const std::vector<VolumeRow>& rows, const DamageMap& damage) {
+    TRY_ASSIGN(const uint64_t changed, renew_verdicts(target, rows, damage));
+    Finding finding;
+    finding.code = "map_changed";
+    finding.message = fmt::format("the rescue map changed since the last run: {} files have a new verdict", changed);
+    TRY(context_.catalog.add_finding(target.medium, finding, target.now));
+    for (const Finding& about_map : map_findings_.findings) TRY(context_.catalog.add_finding(target.medium, about_map, target.now));
+    image_row_->map_path = medium_->map_path = image_.map_path;
+    image_row_->map_digest = image_.map->digest();
+    return {};
+}
+
+// Those that do not stand in the catalog yet.
+Result<void> Run::add_new_findings(const EnumerationTarget& target, const FindingList& list) {
+    TRY_ASSIGN(const std::vector<FindingRow> known, context_.catalog.findings(target.medium_hash));
+    for (const Finding& finding : list.findings) {
+        const auto is_it = [&](const FindingRow& row) { return row.finding.code == finding.code && row.finding.volume == finding.volume && row.finding.message == to_display_utf8(finding.message); };
+        if (std::none_of(known.begin(), known.end(), is_it)) TRY(context_.catalog.add_finding(target.medium, finding, target.now));
+    }
+    return {};
+}
+
+// A volume whose reader was lost; one without a view stands for the whole image, whose volumes could not be looked for.
+Result<void> Run::list_again(EnumerationTarget target, const VolumeRow& row, const DamageMap& damage) {
+    target.again = true;
+    std::vector<Volume> all = std::exchange(volumes_, {});
+    Assessment assessment;
+    FindingList detection_findings;
+    if (row.view.empty()) {
+        TRY_ASSIGN(assessment, detect(damage, detection_findings));
+        all.clear();
+    } else {
+        const auto at = std::find_if(all.begin(), all.end(), [&](const Volume& volume) { return volume.number == row.volume; });
+        volumes_.push_back(*at);
+        volumes_.front().detail = detail_before_listing(row.detail);
+        volumes_.front().outcome = Outcome::read;
+        all.erase(at);
+    }
+    TRY(add_new_findings(target, detection_findings));
+    TRY_ASSIGN(EnumerationCounts counts, list_volumes(target, damage, &row));
+    if (!options_.exclude.empty()) TRY(context_.catalog.mark_excluded(target.medium));
+
+    Finding finding;
+    finding.code = "volume_listed_again";
+    finding.volume = row.volume;
+    const std::string outcome(to_string(volumes_.front().outcome));
+    finding.message = fmt::format("the volume was listed again, because its reader was lost ({}): now it is {}, and {} inodes are new", row.outcome, outcome, counts.new_inodes);
+    finding.evidence = nlohmann::json{{"before", row.outcome}, {"now", outcome}, {"listings", listings_of(row) + 1}, {"inodes", counts.inodes}, {"new_inodes", counts.new_inodes}}.dump();
+    TRY(context_.catalog.add_finding(target.medium, finding, target.now));
+
+    std::optional<std::string> root_lost = std::move(counts.root_lost);
+    TRY_ASSIGN(counts, counts_in_catalog(context_.catalog, target.medium, target.medium_hash));
+    counts.root_lost = std::move(root_lost);
+    medium_->problems = problems_of(medium_->problems, counts, assessment, target.now);
+    volumes_.insert(volumes_.end(), std::make_move_iterator(all.begin()), std::make_move_iterator(all.end()));
+    std::sort(volumes_.begin(), volumes_.end(), [](const Volume& a, const Volume& b) { return a.number < b.number; });
+    return {};
 }
 
 Result<void> Run::copy() {

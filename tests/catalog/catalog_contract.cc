@@ -737,6 +737,42 @@ TEST_P(CatalogContract, a_verdict_made_anew_replaces_the_old_one) {
     EXPECT_EQ(catalog_->set_verdict(medium_, 1, 99, {}, 0, {}, {}, Catalog::Requeue::no).error().code, ErrorCode::not_found);
 }
 
+TEST_P(CatalogContract, an_inode_that_is_replaced_is_as_if_it_had_just_been_added_but_for_its_errors) {
+    add(file_row(1, 2000));
+    add(file_row(2, 2000));
+    commit({stored(1, "whole"), damaged(2, Cause::NOT_TRIED, {{0, 1000, 0, Cause::NOT_TRIED}})});
+    InodeRow other = file_row(1, 3000);
+    other.extents = "other";
+    other.mtime = 77;
+    other.cause = Cause::BAD_SECTOR;
+    other.missing_bytes = 10;
+    const std::vector<MissingRow> missing = {{0, 10, 0, Cause::BAD_SECTOR}};
+    ASSERT_OK(catalog_->replace_inode(medium_, other, missing));
+    EXPECT_EQ(get(1).counted_as(), Status::pending);
+    EXPECT_EQ(get(1).size, 3000u);
+    EXPECT_EQ(get(1).extents, "other");
+    EXPECT_EQ(get(1).mtime, 77);
+    EXPECT_EQ(get(1).blobid, std::nullopt);
+    EXPECT_EQ(get(1).cause, Cause::BAD_SECTOR);
+    EXPECT_EQ(get(1).missing_bytes, 10u);
+    ASSERT_OK_ASSIGN(const auto ranges, catalog_->missing_ranges(kHash, 1, 1));
+    EXPECT_EQ(ranges, missing);
+
+    InodeRow folder = file_row(2, 0);
+    folder.fs_type = 'd';
+    folder.status = Status::nonfile;
+    folder.copied = true;
+    folder.claimed_by = "NON_FILE";
+    ASSERT_OK(catalog_->replace_inode(medium_, folder, {}));
+    EXPECT_EQ(get(2).counted_as(), Status::nonfile);
+    EXPECT_EQ(get(2).cause, std::nullopt);
+    ASSERT_OK_ASSIGN(const auto none, catalog_->missing_ranges(kHash, 1, 2));
+    EXPECT_TRUE(none.empty());
+    ASSERT_OK(catalog_->replace_inode(medium_, file_row(2, 5), {}));
+    EXPECT_EQ(get(2).counted_as(), Status::pending);
+    EXPECT_EQ(catalog_->replace_inode(medium_, file_row(99, 5), {}).error().code, ErrorCode::not_found);
+}
+
 TEST_P(CatalogContract, for_each_inode_visits_regular_files_in_order_of_rows_done_or_not) {
     for (const int64_t ino : {5, 3, 4}) add(file_row(ino));
     add(folder_row(1));

@@ -97,5 +97,28 @@ TEST_F(Killed, at_each_named_point_once_the_next_run_completes) {
     }
 }
 
+// As a listing leaves it whose parser died on the way.
+TEST_F(Killed, while_a_volume_is_listed_again_the_next_run_does_it) {
+    ASSERT_EQ(run_ntt(ingest_into(dir_ / "quiet"), "", 0), 3);
+    const std::string rows = rows_of(dir_ / "quiet");
+    const auto without_findings = [](std::string text) {
+        const size_t at = text.find("1||volume_listed_again");
+        return at == std::string::npos ? text : text.erase(at, text.find('\n', at) + 1 - at);
+    };
+    for (const char* point : {"enumerate.batch", "enumerate.before_commit", "copy.committed"}) {
+        const std::string home = dir_ / point;
+        ASSERT_EQ(run_ntt(ingest_into(home), "", 0), 3);
+        must("sqlite3 " + shell_quoted(home + "/catalog.db") +
+             " \"DELETE FROM path_row WHERE entry > 50; DELETE FROM missing_range WHERE ino NOT IN (SELECT ino FROM path_row);"
+             " DELETE FROM diagnostic_event WHERE ino NOT IN (SELECT ino FROM path_row); DELETE FROM inode_row WHERE ino NOT IN (SELECT ino FROM path_row);"
+             " UPDATE volume SET outcome = 'parser_crash'\"");
+        EXPECT_EQ(run_ntt(ingest_into(home), point, 0), 137) << "the point is passed: " << point;
+        EXPECT_EQ(run_ntt(ingest_into(home), "", 0), 3) << point;
+        EXPECT_EQ(without_findings(rows_of(home)), rows) << point;
+        EXPECT_EQ(blobs_of(home), blobs_of(dir_ / "quiet")) << point;
+        EXPECT_EQ(must("sqlite3 " + shell_quoted(home + "/catalog.db") + " \"SELECT count(*) FROM finding WHERE code = 'volume_listed_again'\""), "1\n");
+    }
+}
+
 }  // namespace
 }  // namespace ntt::test

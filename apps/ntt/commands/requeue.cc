@@ -1,7 +1,8 @@
-// ntt requeue: put inodes back into the queue.
+// ntt requeue: put inodes, and volumes whose reader was lost, back into the queue.
 #include <fmt/format.h>
 
 #include "command.h"
+#include "ingest/lost_volumes.h"
 #include "target.h"
 
 namespace ntt::cli {
@@ -14,8 +15,10 @@ const Page kPage = {
     "Takes back what was decided of files, so that the next copy tries them again; their older errors do not count then. "
     "Contents in "
     "the store stay there.\n\n"
-    "Without a file or a condition: all damaged and unreadable files of the medium. With conditions: the files that fit all of "
-    "them.",
+    "Without a file or a condition: all damaged and unreadable files of the medium, and the volumes whose listing failed or was cut short "
+    "(outcomes parser_crash, parser_timeout, budget, failed): the next ingest or copy lists them again. ntt does so by itself until "
+    "such a volume was listed three times, and when a limit of the configuration (reader.*) is raised. With conditions: the files that "
+    "fit all of them.",
     {{"ntt requeue f95834a4", "all that is damaged or unreadable"},
      {"ntt requeue f95834a4 --cause IO_ERROR", "after the disk that holds the image was repaired"},
      {"ntt requeue f95834a4 DOS/FILE.TXT", "one file"}},
@@ -42,11 +45,17 @@ public:
             TRY_ASSIGN(const uint64_t n, catalog->requeue(filter));
             count += n;
         }
-        if (session.json())
-            TRY(session.out().json({{"type", "requeue"}, {"medium_hash", medium.hash()}, {"inodes", count}}));
-        else
-            TRY(session.out().text(
-                fmt::format("{} back in the queue\n", count == 1 ? "1 inode" : with_commas(count) + " inodes")));
+        uint64_t volumes = 0;
+        if (!file_ && !status_ && !cause_) {
+            TRY_ASSIGN(volumes, requeue_lost_volumes(*catalog, medium.hash(), volume_));
+        }
+        if (session.json()) {
+            TRY(session.out().json({{"type", "requeue"}, {"medium_hash", medium.hash()}, {"inodes", count}, {"volumes", volumes}}));
+            return Exit::done;
+        }
+        TRY(session.out().text(fmt::format("{} back in the queue\n", count == 1 ? "1 inode" : with_commas(count) + " inodes")));
+        if (volumes > 0)
+            TRY(session.out().text(fmt::format("{} listed again by the next run\n", volumes == 1 ? "1 volume is" : with_commas(volumes) + " volumes are")));
         return Exit::done;
     }
 

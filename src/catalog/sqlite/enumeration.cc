@@ -88,6 +88,33 @@ Result<void> SqliteCatalog::add_inode(MediumKey medium, const InodeRow& row, std
     return scope->commit();
 }
 
+Result<void> SqliteCatalog::replace_inode(MediumKey medium, const InodeRow& row, std::span<const MissingRow> missing) {
+    TRY_ASSIGN(const std::string hash, hash_of(medium));
+    const std::optional<std::string_view> fs_ino =
+        is_decimal_of(row.fs_ino, row.ino) ? std::nullopt : std::optional<std::string_view>(row.fs_ino);
+    const std::optional<Blob> extents = row.extents.empty() ? std::nullopt : std::optional(Blob{row.extents});
+    TRY_ASSIGN(Scope scope, db_->begin());
+    TRY(replace_missing(hash, row.volume, row.ino, missing));
+    TRY_ASSIGN(
+        const uint64_t changed,
+        db_->run("UPDATE inode_row SET image_id=?4, fs_type=?5, fs_ino=?6, stream=?7, allocated=?8, dev=?9, nlink=?10, size=?11, "
+                 "mtime=?12, mtime_ns=?13, atime=?14, ctime=?15, crtime=?16, mode=?17, uid=?18, gid=?19, attributes=?20, target=?21, "
+                 "access=?22, first_offset=?23, extents=?24, status=?25, copied=?26, claimed_by=?27, claimed_at=NULL, blobid=?28, "
+                 "partial_blobid=?29, cause=?30, evidence=?31, error_type=?32, mime_type=?33, processed_at=?34, "
+                 "errors_before_requeue=coalesce(json_array_length(errors), 0) WHERE medium=?1 AND ino=?2 AND volume=?3",
+                 static_cast<int64_t>(medium), row.ino, row.volume, row.image_id == 0 ? std::nullopt : std::optional(row.image_id),
+                 std::string_view(&row.fs_type, 1), fs_ino, or_null(row.stream), row.allocated, row.dev, row.nlink, row.size, row.mtime,
+                 row.mtime_ns, row.atime, row.ctime, row.crtime, row.mode, row.uid, row.gid, row.attributes, blob_of(row.target),
+                 row.access, row.first_offset, extents, to_string(row.status), row.copied, row.claimed_by, row.blobid,
+                 row.partial_blobid, cause_text(row.cause), row.evidence, row.error_type, row.mime_type, row.processed_at));
+    if (changed == 0)
+        return make_error(ErrorCode::not_found, fmt::format("medium {} has no inode {} on volume {}", hash, row.ino, row.volume));
+    // After the trigger of rows that go back into the queue.
+    TRY(db_->run("UPDATE inode_row SET cause=?4, missing_bytes=?5 WHERE medium=?1 AND ino=?2 AND volume=?3",
+                 static_cast<int64_t>(medium), row.ino, row.volume, cause_text(row.cause), row.missing_bytes));
+    return scope.commit();
+}
+
 Result<void> SqliteCatalog::add_path(MediumKey medium, const PathRow& row) {
     TRY(
         db_->run("INSERT INTO path_row (medium, volume, entry, ino, path, short_name, exclude_reason, name_hash) "

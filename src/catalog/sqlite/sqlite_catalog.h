@@ -45,6 +45,7 @@ public:
     Result<void> set_verdict(MediumKey medium, int volume, int64_t ino, std::optional<Cause> cause, uint64_t missing_bytes,
                              const std::optional<std::string>& evidence, std::span<const MissingRow> missing,
                              Requeue requeue) override;
+    Result<void> replace_inode(MediumKey medium, const InodeRow& row, std::span<const MissingRow> missing) override;
 
     Result<std::vector<int64_t>> pending_rows(MediumKey medium) override;
     Result<std::vector<WorkItem>> work_items(MediumKey medium, std::span<const int64_t> rows) override;
