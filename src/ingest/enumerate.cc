@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -226,6 +227,25 @@ public:
         return {};
     }
 
+    // What the catalog has, and a listing by another map does not show any more.
+    Result<void> give_up_unseen() {
+        const std::vector<MissingRange> unread = damage_.missing_in(volume_.range());
+        const Cause cause = unread.empty() ? Cause::FS_CORRUPT : unread.front().cause;
+        std::vector<InodeRow> unseen;
+        TRY(target_.catalog.for_each_inode(target_.medium, volume_.number, [&](const InodeRow& row) -> Result<void> {
+            const bool counts = row.fs_type == 'f' && row.size > 0 && !(row.copied && row.status == Status::excluded);
+            if (counts && !seen_.contains(row.ino) && row.missing_bytes < row.size) unseen.push_back(row);
+            return {};
+        }));
+        const std::string evidence = json{{"reason", "with the rescue map as it is now, no metadata that was read names this file"}, {"cause", to_string(cause)}}.dump();
+        for (const InodeRow& row : unseen) {
+            const std::vector<MissingRow> missing = {{0, row.size, std::nullopt, cause}};
+            TRY(target_.catalog.set_verdict(target_.medium, row.volume, row.ino, cause, row.size, evidence, missing, Catalog::Requeue::yes));
+        }
+        counts_.renewed_inodes += unseen.size();
+        return {};
+    }
+
     // A listing that ended before its end: why, in the words of the volume's outcome. What arrived stays.
     Result<Outcome> note_early_end(const Error& error) {
         const Outcome outcome = outcome_of_parser(error).value_or(Outcome::partial);
@@ -243,6 +263,7 @@ private:
     Result<void> insert(InodeEntry inode) {
         ++counts_.inodes;
         InodeRow row = row_of(inode);
+        if (target_.map_changed) seen_.insert(row.ino);
         std::optional<InodeRow> there;
         if (target_.again) {
             TRY_ASSIGN(there, target_.catalog.inode(target_.medium_hash, row.volume, row.ino));
@@ -274,10 +295,14 @@ private:
             ++counts_.new_inodes;
             return target_.catalog.add_inode(target_.medium, row, missing);
         }
-        if (!has_same_content(*there, row)) return target_.catalog.replace_inode(target_.medium, row, missing);
+        if (!has_same_content(*there, row)) {
+            ++counts_.renewed_inodes;
+            return target_.catalog.replace_inode(target_.medium, row, missing);
+        }
         if (row.fs_type != 'f' || (there->copied && there->status == Status::excluded)) return {};
         TRY_ASSIGN(const std::vector<MissingRow> before, target_.catalog.missing_ranges(target_.medium_hash, row.volume, row.ino));
         if (merged(missing) == before) return {};
+        ++counts_.renewed_inodes;
         return target_.catalog.set_verdict(target_.medium, row.volume, row.ino, row.cause, row.missing_bytes, row.evidence, missing, Catalog::Requeue::yes);
     }
 
@@ -416,6 +441,7 @@ private:
     const bool sharing_forbidden_;  // a cluster of a FAT volume has one owner
     int64_t entry_ = 0;  // the last one of the volume
     Known known_names_, known_findings_;
+    std::unordered_set<int64_t> seen_;
     std::vector<SectorClaim> claims_;
     std::set<int64_t> too_long_;
     std::set<uint64_t> lost_lengths_;  // of chains that belong to nobody, in clusters
@@ -453,6 +479,7 @@ Outcome outcome_of_listing(const Volume& volume, uint64_t image_size, const Enum
 void EnumerationCounts::add(EnumerationCounts other) {
     inodes += other.inodes;
     new_inodes += other.new_inodes;
+    renewed_inodes += other.renewed_inodes;
     names += other.names;
     unreadable_directories += other.unreadable_directories;
     beyond_eof += other.beyond_eof;
@@ -500,6 +527,8 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
         finding.code = code_of_failure(out.volume.outcome, "filesystem_unreadable");
         finding.message = fmt::format("the {} filesystem cannot be opened: {}", volume.view, opened.error().text());
         TRY(inserter.insert(std::move(finding)));
+        if (target.map_changed && out.volume.outcome == Outcome::failed) TRY(inserter.give_up_unseen());
+        out.counts = inserter.counts();
         return out;
     }
     FsReader& reader = **opened;
@@ -518,6 +547,7 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
         }
     }
     TRY(inserter.judge_sharing());
+    if (target.map_changed && (!early_end || *early_end == Outcome::partial)) TRY(inserter.give_up_unseen());
     out.counts = inserter.counts();
     out.volume.outcome = early_end && *early_end != Outcome::partial ? *early_end : outcome_of_listing(volume, source.size_bytes(), out.counts);
     json detail = json::parse(volume.detail, nullptr, false);

@@ -27,6 +27,7 @@ std::string code_of_failure(Outcome outcome, std::string_view otherwise);
 struct EnumerationCounts {
     uint64_t inodes = 0, names = 0;
     uint64_t new_inodes = 0;              // of them, those that the catalog did not have
+    uint64_t renewed_inodes = 0;          // those that it had otherwise: another content, another verdict, or no longer seen
     uint64_t unreadable_directories = 0;  // findings that say "files may be missing here"
     uint64_t beyond_eof = 0;              // files with that cause
     uint64_t fat_errors = 0;              // files with a FAT_CHAIN_* cause
@@ -48,6 +49,9 @@ struct EnumerationTarget {
     // Rows of the volume stand already, from a listing that was cut short. All of them stay; names and findings that are there are
     // not put twice, and an inode goes back into the queue if it shows itself as another.
     bool again = false;
+    // It is listed again because of another map: an inode that this listing does not show was named by metadata that, as the map
+    // says now, nobody read. Its content is lost to us.
+    bool map_changed = false;
 };
 
 // Reads the tree in a thread of its own while this one judges and inserts. Damage stands in the catalog as findings and verdicts; the returned Volume has its outcome and detail.

@@ -96,9 +96,10 @@ private:
     Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
     Result<Detection> detect_volumes_apart(const DamageMap& damage, FindingSink& findings);
     Result<EnumerationCounts> list_volumes(const EnumerationTarget& target, const DamageMap& damage, const VolumeRow* before);
-    Result<void> renew_for_map(const EnumerationTarget& target, const std::vector<VolumeRow>& rows, const DamageMap& damage);
+    Result<void> renew_for_map(EnumerationTarget target, const std::vector<VolumeRow>& rows, const DamageMap& damage);
     Result<void> add_new_findings(const EnumerationTarget& target, const FindingList& list);
-    Result<void> list_again(EnumerationTarget target, const VolumeRow& row, const DamageMap& damage);
+    Result<EnumerationCounts> list_again(EnumerationTarget target, const VolumeRow& row, const DamageMap& damage);
+    Result<void> list_lost_again(const EnumerationTarget& target, const VolumeRow& row, const DamageMap& damage);
     DamageMap damage_map() const { return {image_.source->size_bytes(), image_.map ? &*image_.map : nullptr, image_.source->damaged_ranges()}; }
     uint64_t declared_end() const;
 
@@ -324,7 +325,7 @@ Result<void> Run::renew() {
     const EnumerationTarget target{context_.catalog, key, medium_->medium_hash, image_row_->image_id, options_.copy.worker_id, iso8601_utc(context_.clock.wall_us())};
     TRY_ASSIGN(const std::unique_ptr<CatalogTransaction> transaction, context_.catalog.begin());
     if (map_changed) TRY(renew_for_map(target, rows, damage));
-    for (const VolumeRow& row : due) TRY(list_again(target, row, damage));
+    for (const VolumeRow& row : due) TRY(list_lost_again(target, row, damage));
     const Health health = health_of_image(image_.source->size_bytes(), image_.map ? &*image_.map : nullptr, declared_end());
     image_row_->rescued_bytes = medium_->rescued_bytes = health.rescued_bytes;
     medium_->health = health.word;
@@ -341,8 +342,15 @@ uint64_t Run::declared_end() const {
     return end;
 }
 
-Result<void> Run::renew_for_map(const EnumerationTarget& target, const std::vector<VolumeRow>& rows, const DamageMap& damage) {
-    TRY_ASSIGN(const uint64_t changed, renew_verdicts(target, rows, damage));
+// The contents first, by the places that are known; then the metadata: a listing by the new map shows what of it is believed.
+Result<void> Run::renew_for_map(EnumerationTarget target, const std::vector<VolumeRow>& rows, const DamageMap& damage) {
+    TRY_ASSIGN(uint64_t changed, renew_verdicts(target, rows, damage));
+    target.map_changed = true;
+    for (const VolumeRow& row : rows) {
+        if (!volume_of(row).readable || is_due_for_listing(row, reader_)) continue;
+        TRY_ASSIGN(const EnumerationCounts counts, list_again(target, row, damage));
+        changed += counts.renewed_inodes;
+    }
     Finding finding;
     finding.code = "map_changed";
     finding.message = fmt::format("the rescue map changed since the last run: {} files have a new verdict", changed);
@@ -363,8 +371,8 @@ Result<void> Run::add_new_findings(const EnumerationTarget& target, const Findin
     return {};
 }
 
-// A volume whose reader was lost; one without a view stands for the whole image, whose volumes could not be looked for.
-Result<void> Run::list_again(EnumerationTarget target, const VolumeRow& row, const DamageMap& damage) {
+// A volume of the catalog; one without a view stands for the whole image, whose volumes could not be looked for.
+Result<EnumerationCounts> Run::list_again(EnumerationTarget target, const VolumeRow& row, const DamageMap& damage) {
     target.again = true;
     std::vector<Volume> all = std::exchange(volumes_, {});
     Assessment assessment;
@@ -383,21 +391,25 @@ Result<void> Run::list_again(EnumerationTarget target, const VolumeRow& row, con
     TRY_ASSIGN(EnumerationCounts counts, list_volumes(target, damage, &row));
     if (!options_.exclude.empty()) TRY(context_.catalog.mark_excluded(target.medium));
 
+    TRY_ASSIGN(EnumerationCounts of_all, counts_in_catalog(context_.catalog, target.medium, target.medium_hash));
+    of_all.root_lost = counts.root_lost;
+    medium_->problems = problems_of(medium_->problems, of_all, assessment, target.now);
+    volumes_.insert(volumes_.end(), std::make_move_iterator(all.begin()), std::make_move_iterator(all.end()));
+    std::sort(volumes_.begin(), volumes_.end(), [](const Volume& a, const Volume& b) { return a.number < b.number; });
+    return counts;
+}
+
+// A volume whose reader was lost.
+Result<void> Run::list_lost_again(const EnumerationTarget& target, const VolumeRow& row, const DamageMap& damage) {
+    TRY_ASSIGN(const EnumerationCounts counts, list_again(target, row, damage));
+    const auto now = std::find_if(volumes_.begin(), volumes_.end(), [&](const Volume& volume) { return volume.number == row.volume; });
+    const std::string outcome(now == volumes_.end() ? "" : to_string(now->outcome));
     Finding finding;
     finding.code = "volume_listed_again";
     finding.volume = row.volume;
-    const std::string outcome(to_string(volumes_.front().outcome));
     finding.message = fmt::format("the volume was listed again, because its reader was lost ({}): now it is {}, and {} inodes are new", row.outcome, outcome, counts.new_inodes);
     finding.evidence = nlohmann::json{{"before", row.outcome}, {"now", outcome}, {"listings", listings_of(row) + 1}, {"inodes", counts.inodes}, {"new_inodes", counts.new_inodes}}.dump();
-    TRY(context_.catalog.add_finding(target.medium, finding, target.now));
-
-    std::optional<std::string> root_lost = std::move(counts.root_lost);
-    TRY_ASSIGN(counts, counts_in_catalog(context_.catalog, target.medium, target.medium_hash));
-    counts.root_lost = std::move(root_lost);
-    medium_->problems = problems_of(medium_->problems, counts, assessment, target.now);
-    volumes_.insert(volumes_.end(), std::make_move_iterator(all.begin()), std::make_move_iterator(all.end()));
-    std::sort(volumes_.begin(), volumes_.end(), [](const Volume& a, const Volume& b) { return a.number < b.number; });
-    return {};
+    return context_.catalog.add_finding(target.medium, finding, target.now);
 }
 
 Result<void> Run::copy() {

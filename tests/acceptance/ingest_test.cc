@@ -422,6 +422,29 @@ TEST(FieldCase_V18, an_erased_disk_is_told_with_its_byte_and_its_share) {
     }
 }
 
+// The sectors hold what another floppy had there: without a map nothing tells.
+TEST(ALaterMap, is_applied_to_directories_and_tables_too) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "f.img", a = chosen_bytes(1, 20'000), b = chosen_bytes(2, 20'000);
+    make_floppy(image, {{"A.BIN", a}, {"B.BIN", b}});
+    make_floppy(dir / "other.img", {{"OTHER.BIN", chosen_bytes(3, 3000)}, {"A.BIN", chosen_bytes(4, 12'000)}});
+    patch_file(image, 512, read_file(dir / "other.img").substr(512, (9 + 9 + 1) * 512));  // both FATs, and the root's first sector
+    Ntt ntt;
+    ntt.run({"ingest", image});
+    EXPECT_NE(ntt.sql("SELECT count(*) FROM inode WHERE status = 'stored'"), "0\n") << "of that other floppy";
+    write_file(image + ".map", rescue_map(1'474'560, {{512, (9 + 9 + 1) * 512}}, '-'));
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status = 'stored'"), "0\n");
+    EXPECT_EQ(ntt.sql("SELECT DISTINCT cause FROM inode"), "BAD_SECTOR\n");
+    EXPECT_EQ(ntt.sql("SELECT outcome FROM volume"), "partial\n");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'directory_on_missing_sectors'"), "1\n");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode"), "2\n") << "no record is destroyed";
+    EXPECT_EQ(ntt.run({"ingest", image}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'map_changed'"), "1\n");
+    EXPECT_EQ(ntt.run({"verify"}).exit, 0);
+}
+
 TEST(IndirectBlock, on_unread_sectors_damages_what_it_maps_and_the_rest_is_salvaged) {
     NTT_NEED_TOOL("mke2fs");
     const TempDir dir;
