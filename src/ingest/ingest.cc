@@ -97,6 +97,7 @@ private:
     Result<Detection> detect_volumes_apart(const DamageMap& damage, FindingSink& findings);
     Result<EnumerationCounts> list_volumes(const EnumerationTarget& target, const DamageMap& damage, const VolumeRow* before);
     Result<void> renew_for_map(EnumerationTarget target, const std::vector<VolumeRow>& rows, const DamageMap& damage);
+    Result<void> note_container_damage(MediumKey key);
     Result<void> add_new_findings(const EnumerationTarget& target, const FindingList& list);
     Result<EnumerationCounts> list_again(EnumerationTarget target, const VolumeRow& row, const DamageMap& damage);
     Result<void> list_lost_again(const EnumerationTarget& target, const VolumeRow& row, const DamageMap& damage);
@@ -429,8 +430,30 @@ Result<void> Run::copy() {
     return {};
 }
 
+// What did not decode is the container's damage, not the medium's. It shows while the image is read.
+Result<void> Run::note_container_damage(MediumKey key) {
+    uint64_t bytes = 0;
+    const std::vector<ByteRange> ranges = image_.source->damaged_ranges();
+    for (const ByteRange& range : ranges) bytes += range.length;
+    if (bytes == 0) return {};
+    FindingList list;
+    Finding finding;
+    finding.code = "container_damaged";
+    finding.message = fmt::format("a part of the {} container cannot be decoded: verify the image file, and replace it by a sound copy", image_.source->format());
+    finding.evidence = nlohmann::json{{"bytes", bytes}, {"ranges", ranges.size()}, {"first_offset", ranges.front().offset}}.dump();
+    list.add(std::move(finding));
+    TRY(add_new_findings({context_.catalog, key, medium_->medium_hash, image_row_->image_id, options_.copy.worker_id, iso8601_utc(context_.clock.wall_us())}, list));
+    const uint64_t whole = std::max(image_.source->size_bytes(), image_.map ? image_.map->end() : 0);
+    const uint64_t decoded = image_.source->size_bytes() - std::min(bytes, image_.source->size_bytes());
+    const uint64_t rescued = std::min(medium_->rescued_bytes.value_or(decoded), decoded);
+    medium_->rescued_bytes = rescued;
+    medium_->health = std::string(health_of(rescued, whole));
+    return context_.catalog.update_medium(*medium_);
+}
+
 Result<IngestReport> Run::conclude() {
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
+    TRY(note_container_damage(key));
     TRY_ASSIGN(report_.totals, checked_totals(context_.catalog, key));
     TRY_ASSIGN(const std::vector<VolumeRow> rows, context_.catalog.volumes(medium_->medium_hash));
     report_.volumes = rows.size();

@@ -422,6 +422,21 @@ TEST(FieldCase_V18, an_erased_disk_is_told_with_its_byte_and_its_share) {
     }
 }
 
+TEST(DamagedContainer, is_named_and_costs_health) {
+    NTT_NEED_TOOL("mformat");
+    NTT_NEED_TOOL("ewfacquire");
+    const TempDir dir;
+    make_floppy(dir / "f.img", {{"A.BIN", chosen_bytes(1, 300'000)}});
+    must("ewfacquire -u -t f -c none f.img >/dev/null 2>&1", dir.path().string());
+    patch_file(dir / "f.E01", 200'000, "somebody else's bytes");
+    Ntt ntt;
+    for (int run = 0; run < 2; ++run) {
+        EXPECT_EQ(ntt.run({"ingest", dir / "f.E01"}).exit, 3);
+        EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'container_damaged'"), "1\n");
+        EXPECT_EQ(ntt.sql("SELECT health FROM medium"), "incomplete\n");
+    }
+}
+
 // The sectors hold what another floppy had there: without a map nothing tells.
 TEST(ALaterMap, is_applied_to_directories_and_tables_too) {
     NTT_NEED_TOOL("mformat");
