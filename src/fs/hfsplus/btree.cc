@@ -8,7 +8,7 @@ namespace ntt {
 
 namespace {
 
-constexpr uint64_t kDescriptor = 14;
+constexpr uint64_t kDescriptor = 14, kSector = 512;
 constexpr int8_t kLeaf = -1, kIndex = 0, kHeader = 1, kMap = 2;
 constexpr uint64_t kMaxMapNodes = 65536;
 constexpr uint64_t kMaxTimesTheImage = 2;  // more than the whole image in one tree: its extents lie
@@ -33,7 +33,22 @@ bool looks_like_a_node(const ProbeBytes& node) {
     return node.be16(10) > 0 && node.be16(node.size() - 2) == kDescriptor && record_places(node).size() > 1;
 }
 
+// Sectors of one byte over and over: records never look so, they have keys. Only their last one may end in zeros.
+void add_blank_sectors(const ProbeBytes& node, uint64_t records_end, std::vector<HfsPlusLostSector>& lost) {
+    for (uint64_t at = 0; at < records_end; at += kSector) {
+        const std::string_view sector = node.text(at, kSector);
+        const bool blank = sector.find_first_not_of(sector[0]) == std::string_view::npos;
+        if (blank) lost.push_back({at, std::nullopt, at + kSector <= records_end || sector[0] != '\0'});
+    }
+}
+
 }  // namespace
+
+const HfsPlusLostSector* HfsPlusRecord::lost_in(uint64_t at, uint64_t length) const {
+    for (const HfsPlusLostSector& sector : lost)
+        if (sector.at < at + length && at < sector.at + kSector) return &sector;
+    return nullptr;
+}
 
 Result<HfsPlusTree::Node> HfsPlusTree::read_node(uint64_t number, uint64_t node_bytes) const {
     Node out;
@@ -51,16 +66,25 @@ Result<HfsPlusTree::Node> HfsPlusTree::read_node(uint64_t number, uint64_t node_
             out.damage = HfsPlusNodeDamage{number, here.offset, "it lies beyond the image", Cause::BEYOND_EOF};
             return out;
         }
-        if (const auto lost = unread_.in(here)) {
-            out.damage = HfsPlusNodeDamage{number, here.offset, "it lies on sectors that were not read", lost->cause};
-            return out;
-        }
         const size_t before = bytes.size();
         bytes.resize(before + here.length);
         TRY(source_.read(here.offset, {reinterpret_cast<uint8_t*>(bytes.data()) + before, here.length}));
+        if (const auto lost = unread_.in(here)) {
+            if (!out.damage) out.damage = HfsPlusNodeDamage{number, here.offset, "it lies on sectors that were not read", lost->cause};
+            for (uint64_t at = 0; at < here.length; at += kSector) {
+                const ByteRange sector{here.offset + at, std::min(kSector, here.length - at)};
+                const auto unread = unread_.in(sector);
+                if (!unread) continue;
+                std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(before + at), sector.length, '\0');
+                out.unread.push_back({before + at, unread->cause, true});
+            }
+        }
         if (bytes.size() == node_bytes) break;
     }
-    if (bytes.size() < node_bytes) out.damage = HfsPlusNodeDamage{number, std::nullopt, "no extent has it", std::nullopt};
+    if (bytes.size() < node_bytes) {
+        out.damage = HfsPlusNodeDamage{number, std::nullopt, "no extent has it", std::nullopt};
+        out.unread.clear();
+    }
     out.bytes = ProbeBytes(std::move(bytes));
     return out;
 }
@@ -142,13 +166,36 @@ Result<bool> HfsPlusTree::is_chained(uint64_t number, const ProbeBytes& node) co
     return next == 0 && previous == 0;
 }
 
+Result<bool> HfsPlusTree::hand_out(const Node& node, const std::function<Result<void>(const HfsPlusRecord&)>& take) const {
+    const auto places = record_places(node.bytes);
+    std::vector<HfsPlusLostSector> lost = node.unread;
+    add_blank_sectors(node.bytes, places.back(), lost);
+    bool sound = places.size() == size_t{node.bytes.be16(10)} + 1 && std::none_of(lost.begin(), lost.end(), [](const auto& sector) { return sector.certain; });
+    std::vector<HfsPlusRecord> records;
+    for (size_t i = 0; i + 1 < places.size(); ++i) {
+        const uint64_t key_length = node.bytes.be16(places[i]);
+        const uint64_t data = places[i] + 2 + key_length + key_length % 2;
+        HfsPlusRecord record{node.bytes, places[i] + 2, key_length, data, places[i + 1] - std::min(data, places[i + 1]), node.place, lost};
+        if (data <= places[i + 1] && has_form_(record)) {
+            records.push_back(record);
+            continue;
+        }
+        sound = false;
+        lost.push_back({places[i] / kSector * kSector, std::nullopt, true});
+    }
+    std::stable_sort(lost.begin(), lost.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
+    for (const HfsPlusRecord& record : records) TRY(take(record));
+    return sound;
+}
+
 Result<void> HfsPlusTree::for_each_leaf_record(const std::function<Result<void>(const HfsPlusRecord&)>& take,
                                                const std::function<void(const HfsPlusNodeDamage&)>& damage, const CancelToken& cancel) {
     for (uint64_t number = 1; number < nodes_; ++number) {
         if (number % 64 == 0) TRY(cancel.check());
         if (!is_in_use(number)) continue;
         TRY_ASSIGN(const Node node, read_node(number, node_bytes_));
-        if (node.damage) {
+        const bool a_leaf = node.bytes.size() == node_bytes_ && looks_like_a_node(node.bytes) && kind_of(node.bytes) == kLeaf;
+        if (node.damage && (node.unread.empty() || !a_leaf)) {
             damage(*node.damage);
             continue;
         }
@@ -157,7 +204,7 @@ Result<void> HfsPlusTree::for_each_leaf_record(const std::function<Result<void>(
         const bool known_to_be_used = number / 8 < map_.size();
         if (kind == kMap && known_to_be_used) continue;
         if (looks_like_a_node(node.bytes) && kind == kIndex) continue;
-        if (!looks_like_a_node(node.bytes) || kind != kLeaf) {
+        if (!a_leaf) {
             if (known_to_be_used) damage({number, node.place.offset, "it is no node of a tree", std::nullopt});
             continue;
         }
@@ -165,19 +212,9 @@ Result<void> HfsPlusTree::for_each_leaf_record(const std::function<Result<void>(
             TRY_ASSIGN(const bool chained, is_chained(number, node.bytes));
             if (!chained) continue;
         }
-        const auto places = record_places(node.bytes);
-        const uint64_t count = node.bytes.be16(10);
-        bool sound = places.size() == count + 1;
-        for (size_t i = 0; i + 1 < places.size() && i < count; ++i) {
-            const uint64_t key_length = node.bytes.be16(places[i]);
-            const uint64_t data = places[i] + 2 + key_length + key_length % 2;
-            if (key_length < 6 || data > places[i + 1]) {
-                sound = false;
-                break;
-            }
-            TRY(take({node.bytes, places[i] + 2, key_length, data, places[i + 1] - data, node.place}));
-        }
-        if (!sound) damage({number, node.place.offset, "some of its records are damaged", std::nullopt});
+        TRY_ASSIGN(const bool sound, hand_out(node, take));
+        if (node.damage) damage(*node.damage);
+        else if (!sound) damage({number, node.place.offset, "some of its records are damaged", std::nullopt});
     }
     if (without_extent_ > 0)
         damage({nodes_, std::nullopt, "no extent has it, nor those behind it: " + std::to_string(without_extent_) + " in all", std::nullopt});

@@ -66,6 +66,34 @@ struct CatalogueName {
     std::string name;  // as name_text gives it
 };
 
+// --- the form of records ---
+
+constexpr int kFolderRecord = 1, kFileRecord = 2, kFolderThread = 3, kFileThread = 4;
+constexpr uint64_t kFolderBytes = 88, kFileBytes = 248;
+constexpr uint64_t kIdEnd = 12;  // of a folder's and a file's record: what comes before says whose it is
+
+bool is_catalogue_record(const HfsPlusRecord& record) {
+    constexpr uint64_t kKeyBytes = 6, kThreadBytes = 10;  // without the names
+    if (record.key_length < kKeyBytes || record.key_length != kKeyBytes + 2 * uint64_t{record.node.be16(record.key + 4)}) return false;
+    switch (record.data_length < 2 ? 0 : record.node.be16(record.data)) {
+        case kFolderRecord: return record.data_length >= kFolderBytes;
+        case kFileRecord: return record.data_length >= kFileBytes;
+        case kFolderThread:
+        case kFileThread: return record.data_length >= kThreadBytes && record.data_length >= kThreadBytes + 2 * uint64_t{record.node.be16(record.data + 8)};
+        default: return false;
+    }
+}
+
+bool is_overflow_record(const HfsPlusRecord& record) {
+    constexpr uint64_t kKeyBytes = 10, kExtentBytes = 64;
+    return record.key_length == kKeyBytes && record.data_length >= kExtentBytes;
+}
+
+bool is_attribute_record(const HfsPlusRecord& record) {
+    constexpr uint64_t kKeyBytes = 12;  // without the name
+    return record.key_length >= kKeyBytes && record.key_length >= kKeyBytes + 2 * uint64_t{record.node.be16(record.key + 10)} && record.data_length >= 4;
+}
+
 class HfsPlusReader final : public FsReader {
 public:
     HfsPlusReader(const ByteSource& source, const Volume& volume, const ReaderOptions& options)
@@ -89,6 +117,11 @@ private:
         ByteRange place;    // of the node that says so
     };
     using ForkKey = std::pair<uint32_t, uint8_t>;  // file, kind of fork
+    // Why a fork cannot be believed.
+    struct Doubt {
+        Cause cause = Cause::FS_CORRUPT;
+        std::string reason;
+    };
 
     HfsPlusFork fork_at(const ProbeBytes& bytes, uint64_t at, ForkKey key) const;
     void add_extents(const ProbeBytes& bytes, uint64_t at, uint64_t& blocks, HfsPlusFork& out) const;
@@ -99,8 +132,10 @@ private:
     Result<void> gather(EntrySink& sink, const CancelToken& cancel);
     Result<void> give(const HfsPlusRecord& record, EntrySink& sink);
     Result<void> give_file(const HfsPlusRecord& record, uint32_t id, std::string path, EntrySink& sink);
+    std::optional<Doubt> doubt_of_place(const HfsPlusRecord& record, uint64_t end) const;
+    std::optional<Doubt> doubt_of_fork(const HfsPlusRecord& record, uint64_t at, const HfsPlusFork& fork) const;
     InodeEntry describe(const HfsPlusRecord& record, uint32_t id, char type) const;
-    void map_fork(const HfsPlusFork& fork, InodeEntry& out) const;
+    void map_fork(const HfsPlusFork& fork, const std::optional<Doubt>& doubt, InodeEntry& out) const;
     std::string link_target(const HfsPlusFork& fork) const;
     std::optional<std::string> path_of(uint32_t folder, EntrySink& sink);
 
@@ -121,6 +156,7 @@ private:
     std::unordered_map<uint32_t, uint32_t> linked_files_, linked_folders_;  // number in the private folders -> ID
     std::unordered_map<uint32_t, Compressed> compressed_;
     uint32_t private_files_ = 0;
+    bool catalogue_is_damaged_ = false;
     InodeSet given_;
     uint32_t last_folder_ = 0;  // whose path is last_path_
     std::optional<std::string> last_path_;
@@ -152,7 +188,7 @@ Result<void> HfsPlusReader::open(FindingSink& findings) {
                       text_of({{"image_offset", *at + kAttributesAt}}), volume_.number, std::nullopt});
     TRY(read_overflow(header_));
     constexpr uint32_t kCatalogueId = 4;
-    catalogue_.emplace(source_, fork_at(header_, kCatalogueAt, {kCatalogueId, kDataFork}), unread_);
+    catalogue_.emplace(source_, fork_at(header_, kCatalogueAt, {kCatalogueId, kDataFork}), unread_, is_catalogue_record);
     TRY_ASSIGN(const bool has_nodes, catalogue_->open());
     if (!has_nodes) return make_error(ErrorCode::unsupported, "the HFS+ catalogue has no nodes");
     return {};
@@ -188,14 +224,14 @@ HfsPlusFork HfsPlusReader::fork_at(const ProbeBytes& bytes, uint64_t at, ForkKey
 
 Result<void> HfsPlusReader::read_overflow(const ProbeBytes& header) {
     constexpr uint64_t kForkAt = 192, kExtentBytes = 64;
-    HfsPlusTree tree(source_, fork_at(header, kForkAt, {3, kDataFork}), unread_);
+    HfsPlusTree tree(source_, fork_at(header, kForkAt, {3, kDataFork}), unread_, is_overflow_record);
     TRY_ASSIGN(const bool has_nodes, tree.open());
     if (!has_nodes) return {};
     size_t records = 0;
     // A file whose record is lost has a gap in its places, and says so itself.
     return tree.for_each_leaf_record(
         [&](const HfsPlusRecord& record) -> Result<void> {
-            if (record.key_length != 10 || record.data_length < kExtentBytes || ++records > kMaxOverflowRecords) return {};
+            if (record.lost_in(record.key, record.data + kExtentBytes - record.key) || ++records > kMaxOverflowRecords) return {};
             const ProbeBytes& node = record.node;
             overflow_[{node.be32(record.key + 2), node.u8(record.key)}][node.be32(record.key + 6)] = std::string(node.text(record.data, kExtentBytes));
             return {};
@@ -207,16 +243,16 @@ Result<void> HfsPlusReader::read_overflow(const ProbeBytes& header) {
 Result<void> HfsPlusReader::read_compressed(const ProbeBytes& header, const CancelToken& cancel) {
     constexpr uint64_t kForkAt = 352;
     constexpr uint32_t kAttributesId = 8, kInline = 0x10;
-    HfsPlusTree tree(source_, fork_at(header, kForkAt, {kAttributesId, kDataFork}), unread_);
+    HfsPlusTree tree(source_, fork_at(header, kForkAt, {kAttributesId, kDataFork}), unread_, is_attribute_record);
     TRY_ASSIGN(const bool has_nodes, tree.open());
     if (!has_nodes) return {};
     return tree.for_each_leaf_record(
         [&](const HfsPlusRecord& record) -> Result<void> {
             const ProbeBytes& node = record.node;
             report_.count("extended_attributes");
-            if (record.key_length < 12 || node.be32(record.data) != kInline) return {};
+            if (node.be32(record.data) != kInline || record.lost_in(record.key, record.data + record.data_length - record.key)) return {};
             const uint64_t characters = node.be16(record.key + 10);
-            if (12 + 2 * characters > record.key_length || name_text(node.text(record.key + 12, 2 * characters)) != "com.apple.decmpfs") return {};
+            if (name_text(node.text(record.key + 12, 2 * characters)) != "com.apple.decmpfs") return {};
             constexpr uint64_t kValue = 16;
             if (!node.has(record.data + kValue, "fpmc")) return {};
             compressed_[node.be32(record.key + 2)] = {node.le64(record.data + kValue + 8), record.place};
@@ -236,9 +272,6 @@ Result<FsReader*> HfsPlusReader::decoder_of_compressed() {
 }
 
 // --- listing ---
-
-constexpr int kFolderRecord = 1, kFileRecord = 2, kFolderThread = 3;
-constexpr uint64_t kFolderBytes = 88, kFileBytes = 248;
 
 // "iNode" or "dir_" and a number, as files and folders in the private folders are called.
 std::optional<uint32_t> number_behind(std::string_view name, std::string_view prefix) {
@@ -272,11 +305,12 @@ Result<void> HfsPlusReader::gather(EntrySink& sink, const CancelToken& cancel) {
             if (!name) return {};
             const int type = record.node.be16(record.data);
             if (type == kFolderRecord && record.data_length >= kFolderBytes) {
+                if (record.lost_in(record.key, record.data + kIdEnd - record.key)) return {};  // it may still have its thread
                 const uint32_t id = record.node.be32(record.data + 8);
                 if (name->parent == kRoot && name->name == "\u2400\u2400\u2400\u2400HFS+ Private Data") private_files_ = id;
                 if (const auto number = number_behind(name->name, "dir_")) linked_folders_[*number] = id;
                 folders_[id] = *name;
-            } else if (type == kFolderThread) {
+            } else if (type == kFolderThread && !record.lost_in(record.key, record.data + record.data_length - record.key)) {
                 if (auto place = name_in(record, record.data + 4, record.data_length - std::min<uint64_t>(record.data_length, 4)))
                     threads[name->parent] = *std::move(place);
             } else if (type == kFileRecord && record.data_length >= kFileBytes) {
@@ -292,6 +326,7 @@ Result<void> HfsPlusReader::gather(EntrySink& sink, const CancelToken& cancel) {
 
     const uint64_t expected = catalogue_->leaf_records().value_or(0);
     const bool some_missing = catalogue_->header_is_lost() || records < expected;
+    catalogue_is_damaged_ = some_missing || !damages.empty();
     json missing = {{"structure", "catalogue"}, {"records_found", records}};
     if (!catalogue_->header_is_lost()) missing["records_missing"] = expected - std::min(expected, records);
     for (const HfsPlusNodeDamage& damage : damages) {
@@ -388,6 +423,11 @@ Result<void> HfsPlusReader::give(const HfsPlusRecord& record, EntrySink& sink) {
     if (!is_path_part(name->name))
         report_.add("name_invalid", "a name cannot stand in a path and was changed", {{"path", path}, {"name_hex", to_hex(as_bytes(name->name))}}, static_cast<int64_t>(id), sink);
 
+    if (const auto doubt = doubt_of_place(record, record.data + kIdEnd)) {
+        report_.add("inode_unreadable", "a file or folder is lost: its record is lost in part",
+                    {{"path", path}, {"image_offset", record.place.offset + record.data}, {"cause", to_string(doubt->cause)}, {"reason", doubt->reason}}, std::nullopt, sink);
+        return {};
+    }
     if (!folder) {
         const bool link = node.has(record.data + 48, "hlnkhfs+"), folder_link = node.has(record.data + 48, "fdrpMACS");
         if (link || folder_link) {
@@ -438,9 +478,36 @@ InodeEntry HfsPlusReader::describe(const HfsPlusRecord& record, uint32_t id, cha
     return out;
 }
 
-void HfsPlusReader::map_fork(const HfsPlusFork& fork, InodeEntry& out) const {
+// Whether a record, from its key to `end`, touches what is lost of its node. Zeros at the end of a node's records are
+// that in a catalogue with other damage; in a sound one they are how a file without content ends.
+std::optional<HfsPlusReader::Doubt> HfsPlusReader::doubt_of_place(const HfsPlusRecord& record, uint64_t end) const {
+    const HfsPlusLostSector* lost = record.lost_in(record.key - 2, end - (record.key - 2));
+    if (!lost || (!lost->certain && !catalogue_is_damaged_)) return {};
+    return Doubt{lost->cause.value_or(Cause::FS_CORRUPT), lost->cause ? "a part of the file's record was not read" : "the file's record may be lost in part"};
+}
+
+// What a fork's record says twice: its length in bytes and in blocks, the blocks and the extents.
+std::optional<HfsPlusReader::Doubt> HfsPlusReader::doubt_of_fork(const HfsPlusRecord& record, uint64_t at, const HfsPlusFork& fork) const {
+    constexpr uint64_t kForkBytes = 80, kBlocksAt = 12, kExtentsAt = 16, kExtents = 8;
+    if (auto doubt = doubt_of_place(record, at + kForkBytes)) return doubt;
+    const uint64_t blocks = record.node.be32(at + kBlocksAt);
+    uint64_t bytes = 0;
+    for (const ByteRange& place : fork.places) bytes += place.length;
+    if (fork.size > blocks * block_bytes_) return Doubt{Cause::FS_CORRUPT, "the fork is longer than its blocks"};
+    if (bytes > blocks * block_bytes_) return Doubt{Cause::FS_CORRUPT, "the fork's extents have more blocks than it says"};
+    bool ended = false;
+    for (uint64_t i = 0; i < kExtents; ++i) {
+        const uint64_t count = record.node.be32(at + kExtentsAt + 8 * i + 4);
+        if (ended && count != 0) return Doubt{Cause::FS_CORRUPT, "the fork's extents have a gap"};
+        ended = ended || count == 0;
+    }
+    return {};
+}
+
+void HfsPlusReader::map_fork(const HfsPlusFork& fork, const std::optional<Doubt>& doubt, InodeEntry& out) const {
     out.access = ContentAccess::extents;
     ContentMap map(out.size, volume_.size_bytes);
+    if (doubt) map.add_fault(0, out.size, doubt->cause, text_of({{"reason", doubt->reason}}));
     uint64_t at = 0;
     for (const ByteRange& place : fork.places) {
         map.add_data(at, place.offset, place.length);
@@ -479,13 +546,29 @@ Result<void> HfsPlusReader::give_file(const HfsPlusRecord& record, uint32_t id, 
     }
     const HfsPlusFork data = fork_at(node, record.data + kDataAt, {id, kDataFork});
     const HfsPlusFork resource = fork_at(node, record.data + kResourceAt, {id, kResourceFork});
+    const auto doubt_of_data = doubt_of_fork(record, record.data + kDataAt, data);
+    const auto doubt_of_resource = doubt_of_fork(record, record.data + kResourceAt, resource);
+    const bool never_written = node.be32(record.data + 12) == 0 && node.be32(record.data + 16) == 0 && data.size == 0 && resource.size == 0;
+    const auto lost = [&](const std::string& of, const std::string& reason, Cause cause) {  // no byte to put the doubt on
+        report_.add("inode_unreadable", "a file is lost: its record cannot be believed",
+                    {{"path", of}, {"ino", id}, {"image_offset", record.place.offset + record.data}, {"reason", reason}, {"cause", to_string(cause)}}, id, sink);
+    };
+    if (resource.size == 0 && doubt_of_resource && !(data.size == 0 && doubt_of_data)) lost(path + ":rsrc", doubt_of_resource->reason, doubt_of_resource->cause);
+    if (data.size == 0 && doubt_of_data) {
+        lost(path, doubt_of_data->reason, doubt_of_data->cause);
+        return {};
+    }
+    if (never_written) {
+        lost(path, "a file that was never made", Cause::FS_CORRUPT);
+        return {};
+    }
     InodeEntry file = describe(record, id, type);
     file.size = std::min<uint64_t>(data.size, INT64_MAX);
     if (linked_files_.size() + linked_folders_.size() > 0 && node.be32(record.data + 44) > 1 && number_behind(path.substr(path.rfind('/') + 1), "iNode"))
         file.nlink = node.be32(record.data + 44);
     bool fork_is_content = false;
     if (type == 'l') {
-        file.target = link_target(data);
+        file.target = doubt_of_data ? std::string() : link_target(data);
     } else if (type == 'f' && data.size == 0 && (node.u8(record.data + 41) & kCompressedFlag)) {
         report_.count("compressed_files");
         const auto found = compressed_.find(id);
@@ -496,7 +579,10 @@ Result<void> HfsPlusReader::give_file(const HfsPlusRecord& record, uint32_t id, 
         }
         fork_is_content = true;
         file.size = std::min<uint64_t>(found->second.size, INT64_MAX);
-        if (decoder_of_compressed().ok()) {
+        if (doubt_of_resource) {
+            file.access = ContentAccess::unreadable;
+            if (file.size > 0) file.faults.push_back({doubt_of_resource->cause, 0, file.size, text_of({{"reason", doubt_of_resource->reason}})});
+        } else if (decoder_of_compressed().ok()) {
             file.access = ContentAccess::through_reader;
             file.extents.push_back({0, found->second.place.offset, found->second.place.length, ExtentKind::opaque});
             for (const ByteRange& place : resource.places) file.extents.push_back({0, place.offset, place.length, ExtentKind::opaque});
@@ -505,7 +591,7 @@ Result<void> HfsPlusReader::give_file(const HfsPlusRecord& record, uint32_t id, 
             if (file.size > 0) file.faults.push_back({Cause::UNSUPPORTED_COMPRESSION, 0, file.size, R"({"reason":"decmpfs"})"});
         }
     } else if (type == 'f') {
-        map_fork(data, file);
+        map_fork(data, doubt_of_data, file);
     }
     InodeEntry stream = file;
     TRY(sink.add_inode(std::move(file)));
@@ -518,7 +604,7 @@ Result<void> HfsPlusReader::give_file(const HfsPlusRecord& record, uint32_t id, 
         stream.extents.clear();
         stream.faults.clear();
         stream.size = std::min<uint64_t>(resource.size, INT64_MAX);
-        map_fork(resource, stream);
+        map_fork(resource, doubt_of_resource, stream);
         const int64_t ino = stream.ino;
         report_.count("streams");
         TRY(sink.add_inode(std::move(stream)));

@@ -19,6 +19,11 @@ namespace ntt {
 // folder is a name of that folder, whose content is listed where the folder itself stands.
 // Files whose folder is lost come out as "$lost/ino-<ID of the folder>/<name>".
 //
+// A record is believed if it has its form and nothing of it is lost: a sector of its node that was not read or is of one byte
+// alone, or in which another record has not its form. Else, or where a fork says twice what does not agree, the content is FS_CORRUPT or has
+// the map's cause; of an empty fork, where there is no byte to put that on, inode_unreadable says it. Zeros that begin in the last record of
+// a node and go on behind it count as lost if the catalogue has other damage.
+//
 // Findings: directory_unreadable (a node of the catalogue cannot be read and records are missing: how many, and the place),
 // catalogue_node_damaged (the same, and nothing is missing), inode_unreadable, directory_loop, path_too_long, lost_files,
 // superblock_on_missing_sectors, journal_not_replayed.

@@ -167,6 +167,80 @@ TEST_F(MacSide, AnyDamageToTheCatalogueIsSurvived) {
     }
 }
 
+// A file record is longer than half a sector: often its later part is what is lost, and an empty file looks just so.
+TEST_F(MacSide, ASectorOfALeafThatIsLostMakesNoFileEmpty) {
+    constexpr size_t kSector = 512;
+    write_file(dir_ / "t/many/empty", "");
+    must("xorriso -as mkisofs -quiet -hfsplus -o i t", dir_.path().string());
+    image_ = read_file(dir_ / "i");
+    const std::string before = image_;
+    size_t doubtful = 0;
+    const auto all = leaves();
+    for (const uint64_t leaf : {all.at(1), all.at(6), all.back()})
+        for (size_t at = catalogue_ + leaf * node_; at < catalogue_ + (leaf + 1) * node_; at += kSector) {
+            for (const std::string& fill : {std::string(kSector, '\0'), std::string(kSector, '\xA5'), chosen_bytes(static_cast<uint32_t>(at), kSector)}) {
+                std::string damaged = before;
+                damaged.replace(at, kSector, fill);
+                const auto rest = list(std::move(damaged));
+                EXPECT_GE(expect_contents_put_in(*rest), kFiles - 40) << at;
+                doubtful += rest->findings.count("inode_unreadable");
+            }
+            ReaderOptions unread;
+            unread.unread = std::make_shared<const std::vector<UnreadRange>>(std::vector<UnreadRange>{{{at, kSector}, Cause::BAD_SECTOR}});
+            std::string stale = before;
+            stale.replace(at, kSector, before.substr(at >= catalogue_ + (leaf + 1) * node_ - kSector ? at - kSector : at + kSector, kSector));
+            const auto rest = list(std::move(stale), unread);
+            EXPECT_GE(expect_contents_put_in(*rest), kFiles - 40) << at;
+            EXPECT_TRUE(rest->findings.has("directory_unreadable") || rest->findings.has("catalogue_node_damaged")) << at;
+        }
+    EXPECT_GT(doubtful, 0u);
+}
+
+TEST_F(MacSide, WhatIsSoundInANodeThatWasReadInPartStays) {
+    constexpr size_t kSector = 512;
+    const uint64_t leaf = leaves().at(3);
+    ReaderOptions unread;
+    unread.unread = std::make_shared<const std::vector<UnreadRange>>(std::vector<UnreadRange>{{{catalogue_ + leaf * node_ + 3 * kSector, kSector}, Cause::BAD_SECTOR}});
+    const auto rest = list(image_, unread);
+    EXPECT_GE(expect_contents_put_in(*rest), kFiles - 4);
+    EXPECT_LT(expect_contents_put_in(*rest), kFiles);
+    EXPECT_NE(rest->evidence("directory_unreadable").find("records_missing"), std::string::npos);
+}
+
+TEST(HfsPlus, ASectorOfTheCatalogueThatIsLostHidesNoResourceForkInSilence) {
+    const auto corpus = corpus_dir();
+    if (!corpus) GTEST_SKIP() << "needs the corpus beside the project or in $NTT_TEST_CORPUS";
+    TempDir dir;
+    must("gzip -dc " + shell_quoted((*corpus / "dfvfs-hfsplus.raw.gz").string()) + " > i", dir.path().string());
+    const auto whole = list_file(dir / "i");
+    const std::string image = read_file(dir / "i");
+    std::map<std::string, std::string> contents;  // by path, as The Sleuth Kit has them
+    for (const auto& [path, ino] : whole->names)
+        if (whole->inodes.at(ino).fs_type == 'f') contents[path] = must("icat i " + whole->inodes.at(ino).fs_ino, dir.path().string());
+    const auto catalogue = whole->directories.at(0).ranges;
+    for (const ByteRange& range : catalogue)
+        for (uint64_t at = range.offset; at < range.end(); at += 512) {
+            if (image.find_first_not_of('\0', at) >= at + 512) continue;
+            std::string damaged = image;
+            damaged.replace(at, 512, std::string(512, '\0'));
+            Listing rest;
+            rest.source = memory_image(std::move(damaged));
+            const auto reader = open_reader(*rest.source, whole->volume, {}, rest);
+            if (!reader.ok()) continue;
+            ASSERT_OK((*reader)->list(rest, CancelToken()));
+            for (const auto& [path, content] : contents) {
+                if (!rest.names.contains(path)) {
+                    EXPECT_TRUE(rest.findings.has("directory_unreadable") || rest.findings.has("inode_unreadable")) << path << " " << at;
+                    continue;
+                }
+                const InodeEntry& inode = rest.inodes.at(rest.names.find(path)->second);
+                if (inode.faults.empty()) {
+                    EXPECT_EQ(inode.size, content.size()) << path << " " << at;
+                }
+            }
+        }
+}
+
 TEST(HfsPlus, ResourceForksAreStreams) {
     const auto corpus = corpus_dir();
     if (!corpus) GTEST_SKIP() << "needs the corpus beside the project or in $NTT_TEST_CORPUS";
