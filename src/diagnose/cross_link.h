@@ -1,4 +1,4 @@
-// Sectors that two files claim. Where the filesystem forbids sharing (FAT), at most one of them can be right.
+// Sectors that two files claim. Where the filesystem forbids sharing (FAT, exFAT), at most one of them can be right.
 #pragma once
 
 #include <cstdint>

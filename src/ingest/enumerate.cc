@@ -170,7 +170,7 @@ bool has_same_content(const InodeRow& a, const InodeRow& b) {
 class Inserter {
 public:
     Inserter(const EnumerationTarget& target, const Volume& volume, const DamageMap& damage, const ExcludePatterns& exclude)
-        : target_(target), volume_(volume), damage_(damage), exclude_(exclude), sharing_forbidden_(volume.fs_type == "fat") {}
+        : target_(target), volume_(volume), damage_(damage), exclude_(exclude), sharing_forbidden_(volume.fs_type == "fat" || volume.fs_type == "exfat") {}
 
     // Before anything is inserted into a volume that has rows.
     Result<void> look_at_what_is_there() {

@@ -9,6 +9,7 @@
 
 #include "acceptance/ntt.h"
 #include "base/hash.h"
+#include "support/exfat_image.h"
 #include "support/images.h"
 
 namespace ntt::test {
@@ -268,6 +269,62 @@ TEST(LostBootSector, of_FAT32_in_a_partition_leaves_the_other_partition_alone) {
     expect_all_given_back(medium, "fat_boot_sector_from_backup\n");
 }
 
+// --- exFAT ---
+
+struct ExfatDisk : Medium {
+    ExfatDisk() {
+        ExfatImage disk;
+        for (uint32_t i = 0; i < 4; ++i) {
+            const std::string name = fmt::format("file {}", i);
+            contents[name] = chosen_bytes(i + 1, 20'000 + i);
+            entries.push_back(disk.add_file(name, contents[name]));
+        }
+        write(disk);
+    }
+    void write(const ExfatImage& disk) const { write_file(image(), disk.bytes); }
+    std::vector<ExfatImage::Entry> entries;
+};
+
+TEST(LostBootSector, of_exFAT_is_read_from_the_backup_boot_region) {
+    NTT_NEED_TOOL("mkfs.exfat");
+    for (const bool by_map : {false, true}) {
+        ExfatDisk medium;
+        medium.lose(0, by_map ? zeros(512) : chosen_bytes(5, 512));
+        if (by_map) medium.map_unread({{0, 512}});
+        expect_all_given_back(medium, "exfat_boot_sector_from_backup\n");
+        expect_nothing_without_repair(medium);
+    }
+    // Wrong numbers in a sector that looks like a boot sector.
+    ExfatDisk wrong;
+    wrong.lose(88, std::string("\x77", 1));
+    expect_all_given_back(wrong, "exfat_boot_sector_from_backup\n");
+    // A backup that does not fit its checksum is none.
+    ExfatDisk both;
+    both.lose(0, zeros(512));
+    both.lose(12 * 512 + 100, "?");
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", both.image()}).exit, 3);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'repaired'"), "0\n");
+}
+
+TEST(CrossLinks, of_exFAT_are_judged_as_those_of_FAT) {
+    NTT_NEED_TOOL("mkfs.exfat");
+    ExfatDisk medium;
+    ExfatImage disk = ExfatImage();
+    disk.bytes = read_file(medium.image());
+    disk.set_in_stream(medium.entries[1], ExfatImage::kFirstCluster, medium.entries[2].cluster, 4);
+    disk.mend_checksum(medium.entries[1]);
+    medium.write(disk);
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", medium.image(), "--name", "m"}).exit, 3);
+    const auto files = ntt.files("m");
+    for (const char* name : {"file 1", "file 2"}) {  // both fit
+        EXPECT_NE(files.at(name)["status"], "stored") << name;
+        EXPECT_EQ(files.at(name)["cause"], "CROSS_LINK") << name;
+    }
+    for (const char* name : {"file 0", "file 3"}) EXPECT_EQ(files.at(name)["blobid"], b3(medium.contents.at(name))) << name;
+}
+
 // --- NTFS ---
 
 struct NtfsDisk : Medium {
@@ -456,6 +513,7 @@ TEST(LostInExt, a_flipped_field_that_no_checksum_covers_is_seen_by_the_copy) {
 TEST(Repairs, are_not_made_where_nothing_is_lost) {
     NTT_NEED_TOOL("mkfs.fat");
     NTT_NEED_TOOL("ntfscp");
+    NTT_NEED_TOOL("mkfs.exfat");
     Floppy floppy("-f 1440");
     floppy.add("A.DAT", chosen_bytes(1, 20'000));
     NtfsDisk ntfs;
@@ -463,7 +521,8 @@ TEST(Repairs, are_not_made_where_nothing_is_lost) {
     fat32.tool("truncate -s 40M m.img && mkfs.fat -F 32 m.img");
     fat32.put("F.BIN", chosen_bytes(1, 30'000), "mcopy -i m.img content ::{}");
     ExtDisk ext2({"ext2", 1024, 20 << 10}), ext4({"ext4", 1024, 20 << 10});
-    const std::vector<const Medium*> media = {&floppy, &ntfs, &fat32, &ext2, &ext4};
+    ExfatDisk exfat;
+    const std::vector<const Medium*> media = {&floppy, &ntfs, &fat32, &exfat, &ext2, &ext4};
     for (const Medium* medium : media) {
         Ntt ntt;
         EXPECT_EQ(ntt.run({"ingest", medium->image()}).exit, 0);

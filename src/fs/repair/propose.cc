@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<Proposer, 4> kProposers = {fat_boot_sector, ext_from_backups, ntfs_from_copies, hfsplus_header};
+constexpr std::array<Proposer, 5> kProposers = {fat_boot_sector, exfat_boot_sector, ext_from_backups, ntfs_from_copies, hfsplus_header};
 
 bool is_of_the_host(const Error& error) {
     return error.sys_errno != 0 || error.code == ErrorCode::source_changed || error.code == ErrorCode::cancelled;
@@ -69,7 +69,7 @@ ByteRange region_of(const Volume& volume, const Detection& detection, uint64_t i
 }
 
 bool may_be_repaired(const Volume& volume) {
-    if (volume.readable) return volume.fs_type == "fat" || volume.fs_type == "ext" || volume.fs_type == "ntfs" || volume.fs_type == "hfsplus";
+    if (volume.readable) return volume.fs_type == "fat" || volume.fs_type == "exfat" || volume.fs_type == "ext" || volume.fs_type == "ntfs" || volume.fs_type == "hfsplus";
     return volume.view.empty() && volume.role == Role::unknown;
 }
 

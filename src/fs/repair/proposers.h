@@ -30,6 +30,10 @@ using Proposer = Result<std::vector<Proposal>> (*)(const Region& region, const V
 // FAT12: a boot sector made from what floppy_layout.h proves. Finding: repair_unproven.
 Result<std::vector<Proposal>> fat_boot_sector(const Region& region, const Volume& volume, FindingSink& findings);
 
+// exFAT: the boot sector from the backup boot region at sector 12, if that one's checksum fits.
+// Source: Microsoft exFAT file system specification, sections 3.1 and 3.4 (boot checksum).
+Result<std::vector<Proposal>> exfat_boot_sector(const Region& region, const Volume& volume, FindingSink& findings);
+
 // ext2/3/4: the superblock from a copy in another group, and every block of group descriptors that was not read or makes no
 // sense from a copy where it does. Source: Linux Documentation/filesystems/ext4, "Layout", "Super Block", "Block Group Descriptors".
 Result<std::vector<Proposal>> ext_from_backups(const Region& region, const Volume& volume, FindingSink& findings);

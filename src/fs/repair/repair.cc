@@ -96,7 +96,7 @@ bool replaces_boot_sector(const std::string& detail) {
     const json repairs = repairs_in(detail);
     return std::any_of(repairs.begin(), repairs.end(), [](const json& repair) {
         const json name = repair.is_object() ? repair.value("repair", json()) : json();
-        return name == repairs::kFatBackup || name == repairs::kFatRebuilt || name == repairs::kNtfsBackup;
+        return name == repairs::kFatBackup || name == repairs::kFatRebuilt || name == repairs::kExfatBackup || name == repairs::kNtfsBackup;
     });
 }
 

@@ -23,6 +23,7 @@ namespace ntt {
 namespace repairs {
 inline constexpr std::string_view kFatBackup = "fat_boot_sector_from_backup";
 inline constexpr std::string_view kFatRebuilt = "fat_boot_sector_rebuilt";
+inline constexpr std::string_view kExfatBackup = "exfat_boot_sector_from_backup";
 inline constexpr std::string_view kNtfsBackup = "ntfs_boot_sector_from_backup";
 inline constexpr std::string_view kNtfsRecords = "ntfs_records_from_mirror";
 inline constexpr std::string_view kNtfsBitmap = "ntfs_bitmap_record_replaced";

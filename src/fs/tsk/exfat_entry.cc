@@ -27,10 +27,11 @@ std::optional<int64_t> seconds_of(uint32_t stamp, uint8_t zone) {
 }  // namespace
 
 ExfatEntry read_exfat_entry(ByteView raw) {
-    constexpr uint8_t kFile = 0x85, kStream = 0xC0;
+    constexpr uint8_t kBitmap = 0x81, kFile = 0x85, kStream = 0xC0;
     const ProbeBytes entries{std::string(as_text(raw))};
     ExfatEntry out;
     out.is_file = entries.u8(0) == kFile;
+    out.is_bitmap = entries.u8(0) == kBitmap && (entries.u8(1) & 1) == 0;
     if (!out.is_file) return out;
     out.attributes = entries.le16(4);
     out.created = seconds_of(entries.le32(8), entries.u8(22));

@@ -11,6 +11,7 @@ namespace ntt {
 
 struct ExfatEntry {
     bool is_file = false;  // a file or folder; everything else in a directory belongs to the filesystem
+    bool is_bitmap = false;  // the (first) allocation bitmap
     // Bytes of the content that were written; those behind are zeros. nullopt if the second entry is not at hand.
     std::optional<uint64_t> valid_bytes;
     std::optional<int64_t> created, modified, accessed;  // seconds since 1970 UTC; without a zone in the entry taken as UTC

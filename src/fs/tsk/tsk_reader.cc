@@ -17,6 +17,7 @@
 
 #include "fs/listing/blanked_source.h"
 #include "fs/listing/content_map.h"
+#include "fs/tsk/exfat_directory.h"
 #include "fs/tsk/exfat_entry.h"
 #include "fs/listing/inode_set.h"
 #include "fs/tsk/iso9660_reader.h"
@@ -60,6 +61,7 @@ constexpr FamilyName kFamilies[] = {
     {"hfsplus", Family::hfsplus, TSK_FS_TYPE_HFS_DETECT},
 };
 
+constexpr uint64_t kFirstExfatIno = 3;        // libtsk numbers the entries of 32 bytes from the start of the cluster heap
 constexpr uint64_t kFirstNtfsUserRecord = 16;  // $MFT, $MFTMirr ... $Extend and four reserved ones come before
 constexpr int64_t kFirstStreamIno = int64_t{1} << 62;
 
@@ -101,7 +103,7 @@ private:
 
     // --- walking ---
     Result<void> walk(Folder top, EntrySink& sink, const CancelToken& cancel);
-    Result<void> list_folder(const Folder& folder, EntrySink& sink);
+    Result<void> list_folder(const Folder& folder, EntrySink& sink, const CancelToken& cancel);
     Result<void> visit(const Folder& folder, std::string_view name, uint64_t ino, std::optional<uint32_t> sequence,
                        EntrySink& sink);
     Result<void> add(std::string path, uint64_t ino, const TSK_FS_META& meta, EntrySink& sink);
@@ -122,6 +124,17 @@ private:
     Result<bool> is_parent(const RecordName& name);  // whether that folder is what the name means
     Result<std::optional<std::string>> path_by_records(const RecordName& name, int depth);
     void distrust_lost_continuations(const NtfsRecord& record, const std::string& stream, InodeEntry& out);
+
+    // --- exFAT ---
+    struct SuspectEnd {  // of a folder, which a zeroed sector would look like
+        Folder folder;
+        uint64_t image_offset;
+    };
+    Result<ExfatDirectory> check_exfat_directory(const Folder& folder, const std::vector<ByteRange>& places, EntrySink& sink, const CancelToken& cancel);
+    Result<void> check_exfat_allocation(EntrySink& sink, const CancelToken& cancel);
+    void report_shared_with_folders(EntrySink& sink);
+    uint64_t exfat_ino(uint64_t image_offset) const;  // libtsk's number of the entry there
+    bool is_sound_exfat(uint64_t ino) const { return family_ != Family::exfat || ino == fs_->root_inum || sound_sets_.contains(ino); }
 
     // --- what was not read from the medium ---
     std::optional<UnreadRange> unread_under_exfat(uint64_t ino) const;
@@ -146,7 +159,7 @@ private:
     std::unique_ptr<TskImage> image_;      // outlives fs_
     FsPtr fs_;
     FilePtr file_;  // the inode at hand; reused, as libtsk's own walk does
-    uint64_t exfat_heap_ = 0;  // where cluster 2 lies in the image
+    ExfatHeap exfat_heap_;
     std::optional<NtfsRecords> records_;
     NtfsRecord record_;  // of the inode at hand
 
@@ -158,6 +171,9 @@ private:
     std::vector<Folder> pending_;
     std::unordered_map<uint64_t, std::optional<std::string>> paths_by_records_;
     uint64_t lost_files_ = 0;
+    InodeSet sound_sets_;                            // exFAT: whose entries fit their checksum
+    std::vector<ByteRange> file_places_, folder_places_, bitmap_places_;  // exFAT: of the image; the folders' with the filesystem's own
+    std::vector<SuspectEnd> suspect_ends_;           // exFAT
     ListingReport report_;
 
     // of read_content()
@@ -197,7 +213,8 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
 
     if (known->family == Family::exfat) {
         const ProbeBytes boot = ProbeWindow(source, {volume.offset_bytes, 512}).head();
-        reader->exfat_heap_ = volume.offset_bytes + (uint64_t{boot.le32(88)} << (boot.u8(108) & 15));
+        const uint32_t sector_shift = boot.u8(108) & 15u, cluster_shift = boot.u8(109) & 31u;
+        reader->exfat_heap_ = {volume.offset_bytes + (uint64_t{boot.le32(88)} << sector_shift), uint64_t{1} << (sector_shift + cluster_shift), boot.le32(92)};
     }
     if (known->family == Family::ntfs) TRY(reader->open_records());
     reader->report_superblock(findings);
@@ -206,12 +223,11 @@ Result<std::unique_ptr<FsReader>> TskReader::open(const ByteSource& source, cons
 
 // --- what was not read from the medium ---
 
-// libtsk numbers directory entries of 32 bytes from the start of the cluster heap, from 3 on.
 std::optional<UnreadRange> TskReader::unread_under_exfat(uint64_t ino) const {
-    constexpr uint64_t kFirst = 3, kEntryBytes = 32, kEntriesOfAFile = 3;  // file, stream extension, first name
-    const auto in_heap = ino >= kFirst ? checked_mul(ino - kFirst, kEntryBytes) : std::nullopt;
-    const auto at = in_heap ? checked_add(*in_heap, exfat_heap_) : std::nullopt;
-    return at ? unread_.in({*at, kEntriesOfAFile * kEntryBytes}) : std::nullopt;
+    constexpr uint64_t kEntriesOfAFile = 3;  // file, stream extension, first name
+    const auto in_heap = ino >= kFirstExfatIno ? checked_mul(ino - kFirstExfatIno, kExfatEntryBytes) : std::nullopt;
+    const auto at = in_heap ? checked_add(*in_heap, exfat_heap_.image_offset) : std::nullopt;
+    return at ? unread_.in({*at, kEntriesOfAFile * kExfatEntryBytes}) : std::nullopt;
 }
 
 // The place where a filesystem says what it is. It made sense, or we were not here; but the medium did not say it.
@@ -248,6 +264,11 @@ std::vector<ByteRange> TskReader::ranges_of_attributes(uint64_t ino) {
 Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
     pending_.clear();
     paths_by_records_.clear();
+    sound_sets_ = {};
+    file_places_.clear();
+    folder_places_.clear();
+    bitmap_places_.clear();
+    suspect_ends_.clear();
     lost_files_ = 0;
     const uint64_t root = fs_->root_inum;
     seen_.insert(root);
@@ -265,6 +286,10 @@ Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
     }
     if (!root_is_lost) TRY(walk({root, ""}, sink, cancel));
     if (records_) TRY(list_lost(sink, cancel));
+    if (family_ == Family::exfat) {
+        report_shared_with_folders(sink);
+        TRY(check_exfat_allocation(sink, cancel));
+    }
     seen_ = {};
     folders_ = {};
     streams_.clear();
@@ -274,10 +299,10 @@ Result<void> TskReader::list(EntrySink& sink, const CancelToken& cancel) {
 
 Result<void> TskReader::walk(Folder top, EntrySink& sink, const CancelToken& cancel) {
     pending_.push_back(std::move(top));
-    return walk_tree(pending_, cancel, [&](const Folder& folder) { return list_folder(folder, sink); });
+    return walk_tree(pending_, cancel, [&](const Folder& folder) { return list_folder(folder, sink, cancel); });
 }
 
-Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
+Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink, const CancelToken& cancel) {
     if (folder.path.size() > kMaxPathBytes) {
         report_.add("path_too_long", "files may be missing here: the folders are nested too deeply",
                     {{"path_bytes", folder.path.size()}}, std::nullopt, sink);
@@ -292,9 +317,15 @@ Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
                     sink);
         return {};
     }
+    std::vector<ByteRange> places;
+    if (unread_.any() || family_ == Family::exfat) places = ranges_of_attributes(folder.ino);
+    ExfatDirectory exfat;
+    if (family_ == Family::exfat) {
+        TRY_ASSIGN(exfat, check_exfat_directory(folder, places, sink, cancel));
+    }
     if (unread_.any()) {
         const bool root = folder.ino == fs_->root_inum;
-        sink.add_directory({folder.path, root ? std::nullopt : std::optional(static_cast<int64_t>(folder.ino)), ranges_of_attributes(folder.ino)});
+        sink.add_directory({folder.path, root ? std::nullopt : std::optional(static_cast<int64_t>(folder.ino)), std::move(places)});
     }
     for (size_t i = 0; i < dir->names_used; ++i) {
         const TSK_FS_NAME& entry = dir->names[i];
@@ -311,12 +342,73 @@ Result<void> TskReader::list_folder(const Folder& folder, EntrySink& sink) {
             const auto in_place = exfat_entry(entry.meta_addr);
             if (in_place && !in_place->is_file) {
                 report_.count("system_files");
+                const std::vector<ByteRange> own = ranges_of_attributes(entry.meta_addr);
+                folder_places_.insert(folder_places_.end(), own.begin(), own.end());
+                if (in_place->is_bitmap) bitmap_places_ = own;
                 continue;
             }
         }
         const bool sequenced = (fs_->flags & TSK_FS_INFO_FLAG_HAVE_SEQ) != 0;
         TRY(visit(folder, entry.name, entry.meta_addr, sequenced ? std::optional(entry.meta_seq) : std::nullopt, sink));
     }
+    for (const ExfatSet& set : exfat.sets) {
+        const uint64_t ino = exfat_ino(set.image_offset);
+        if (seen_.contains(ino)) continue;
+        report_.add("inode_unreadable", "a file or folder is lost: its entries cannot be believed, its name neither",
+                    {{"path", folder.path}, {"ino", ino}, {"image_offset", set.image_offset}}, static_cast<int64_t>(ino), sink);
+    }
+    return {};
+}
+
+// --- exFAT ---
+
+uint64_t TskReader::exfat_ino(uint64_t image_offset) const {
+    return (image_offset - std::min(image_offset, exfat_heap_.image_offset)) / kExfatEntryBytes + kFirstExfatIno;
+}
+
+Result<ExfatDirectory> TskReader::check_exfat_directory(const Folder& folder, const std::vector<ByteRange>& places, EntrySink& sink, const CancelToken& cancel) {
+    constexpr size_t kMaxSuspectEnds = 1000;
+    TRY_ASSIGN(ExfatDirectory out, read_exfat_directory(source_, places, unread_, cancel));
+    folder_places_.insert(folder_places_.end(), places.begin(), places.end());
+    for (const ExfatSet& set : out.sets)
+        if (set.fits) sound_sets_.insert(exfat_ino(set.image_offset));
+    if (out.damage)
+        report_.add("directory_unreadable", "files may be missing here: entries are lost",
+                    {{"path", folder.path}, {"ino", folder.ino}, {"image_offset", out.damage->image_offset}, {"reason", out.damage->reason}}, static_cast<int64_t>(folder.ino), sink);
+    else if (out.ends_with_sector_at && suspect_ends_.size() < kMaxSuspectEnds)
+        suspect_ends_.push_back({folder, *out.ends_with_sector_at});
+    return out;
+}
+
+// exFAT shares no clusters: a file that runs into a folder, or into the filesystem's own, is not right there.
+void TskReader::report_shared_with_folders(EntrySink& sink) {
+    constexpr size_t kMaxShared = 1000;
+    std::sort(file_places_.begin(), file_places_.end());
+    std::sort(folder_places_.begin(), folder_places_.end());
+    json shared = json::array();
+    size_t first = 0;  // of the files' places that may reach so far
+    uint64_t reach = 0;
+    for (const ByteRange& place : folder_places_) {
+        for (; first < file_places_.size() && file_places_[first].offset < place.end(); ++first) reach = std::max(reach, file_places_[first].end());
+        if (reach > place.offset && shared.size() < kMaxShared) shared.push_back({{"image_offset", place.offset}, {"length", std::min(reach, place.end()) - place.offset}});
+    }
+    if (!shared.empty()) report_.add("directory_cross_link", "files claim clusters that belong to directories", {{"ranges", shared}}, std::nullopt, sink);
+}
+
+// What is in use and nobody's: then a folder that ends where a sector begins may go on behind a zeroed one.
+Result<void> TskReader::check_exfat_allocation(EntrySink& sink, const CancelToken& cancel) {
+    std::vector<ByteRange> claimed = std::move(file_places_);
+    claimed.insert(claimed.end(), folder_places_.begin(), folder_places_.end());
+    TRY_ASSIGN(const ExfatLostClusters lost, lost_exfat_clusters(source_, exfat_heap_, bitmap_places_, std::move(claimed), unread_, cancel));
+    if (lost.clusters == 0) return {};
+    report_.count("lost_clusters", lost.clusters);
+    json first = json::array();
+    for (const ExfatLostClusters::Run& run : lost.first) first.push_back({{"first_cluster", run.first}, {"clusters", run.count}});
+    report_.add("lost_clusters", fmt::format("{} clusters in {} runs are in use and belong to no file that is listed", lost.clusters, lost.runs),
+                {{"clusters", lost.clusters}, {"runs", lost.runs}, {"first", first}, {"lengths", lost.lengths}, {"cluster_size", exfat_heap_.cluster_bytes}}, std::nullopt, sink);
+    for (const SuspectEnd& end : suspect_ends_)
+        report_.add("directory_unreadable", "files may be missing here: clusters are nobody's, and the folder ends where a zeroed sector may stand",
+                    {{"path", end.folder.path}, {"ino", end.folder.ino}, {"image_offset", end.image_offset}, {"kind", "zeroed"}}, static_cast<int64_t>(end.folder.ino), sink);
     return {};
 }
 
@@ -408,6 +500,19 @@ Result<void> TskReader::add(std::string path, uint64_t ino, const TSK_FS_META& m
         report_.add("inode_unreadable", "a file is lost: its record has no data", {{"path", path}, {"ino", ino}}, static_cast<int64_t>(ino), sink);
         unreadable_.insert(ino);
         return {};
+    }
+    if (family_ == Family::exfat) {
+        for (const Extent& extent : inode.extents)
+            if (extent.kind == ExtentKind::data) file_places_.push_back({extent.image_offset, extent.length});
+        if (!is_sound_exfat(ino) && inode.fs_type == 'f' && inode.size == 0) {  // no byte to put the doubt on
+            report_.add("inode_unreadable", "a file is lost: its entries do not fit their checksum", {{"path", path}, {"ino", ino}, {"cause", to_string(Cause::CHECKSUM)}},
+                        static_cast<int64_t>(ino), sink);
+            unreadable_.insert(ino);
+            return {};
+        }
+        if (!is_sound_exfat(ino) && inode.fs_type == 'd')
+            report_.add("directory_checksum_failed", "the folder's entries do not fit their checksum: names may be wrong or missing here", {{"path", path}, {"ino", ino}},
+                        static_cast<int64_t>(ino), sink);
     }
     if (inode.fs_type == 'd') {
         folders_.insert(ino);
@@ -634,20 +739,21 @@ InodeEntry TskReader::describe(uint64_t ino, const TSK_FS_META& meta) {
         out.attributes = entry->attributes;
     }
     if (out.fs_type == 'f' || out.fs_type == 'd') describe_content(meta, entry ? entry->valid_bytes : std::nullopt, out);
+    if (out.fs_type == 'f' && out.size > 0 && !is_sound_exfat(ino))
+        out.faults = {{Cause::CHECKSUM, 0, out.size, R"({"reason":"the file's entries do not fit their checksum"})"}};
     return out;
 }
 
-// The directory entry that libtsk numbers `ino`: it counts entries from the start of the cluster heap, from 3 on.
+// The directory entry that libtsk numbers `ino`.
 std::optional<ExfatEntry> TskReader::exfat_entry(uint64_t ino) {
-    constexpr uint64_t kFirst = 3, kEntrySize = 32;
-    std::array<uint8_t, 2 * kEntrySize> bytes{};
-    if (ino < kFirst) return {};
-    const auto in_heap = checked_mul(ino - kFirst, kEntrySize);
-    const auto at = in_heap ? checked_add(*in_heap, exfat_heap_) : std::nullopt;
+    std::array<uint8_t, 2 * kExfatEntryBytes> bytes{};
+    if (ino < kFirstExfatIno) return {};
+    const auto in_heap = checked_mul(ino - kFirstExfatIno, kExfatEntryBytes);
+    const auto at = in_heap ? checked_add(*in_heap, exfat_heap_.image_offset) : std::nullopt;
     if (!at) return {};
     // The second entry is elsewhere when the first one is the last of its cluster; then only the first is read.
     const bool together = *in_heap % fs_->block_size + bytes.size() <= fs_->block_size;
-    const size_t length = together ? bytes.size() : kEntrySize;
+    const size_t length = together ? bytes.size() : kExfatEntryBytes;
     const auto end = checked_add(*at, length);
     if (!end || *end > source_.size_bytes() || !source_.read(*at, {bytes.data(), length}).ok()) return {};
     return read_exfat_entry(bytes);
