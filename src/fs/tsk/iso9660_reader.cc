@@ -55,6 +55,15 @@ private:
     Result<void> list_pending(EntrySink& sink, const CancelToken& cancel);
     Result<void> list_folder(const Folder& folder, EntrySink& sink);
     Result<void> list_unreached(EntrySink& sink, const CancelToken& cancel);
+    enum class ByteOrder : uint8_t { little, big };
+    struct PathTableEntry {
+        uint32_t block = 0;
+        size_t parent = 0;  // number of an entry, from 1 on
+        std::string name;   // as it stands
+        uint64_t place = 0; // of the volume
+        bool is_same_as(const PathTableEntry& other) const { return block == other.block && parent == other.parent && name == other.name; }
+    };
+    std::vector<PathTableEntry> read_path_table(ByteRange place, ByteOrder order);
     std::optional<uint64_t> folder_at(uint32_t block) const;
     std::optional<UnreadRange> unread_at(uint64_t offset, uint64_t length) const {
         return unread_.in({volume_.offset_bytes + offset, length});
@@ -73,7 +82,7 @@ private:
     IsoContext context_;
     uint64_t block_size_ = kIsoSector;
     Folder root_;
-    ByteRange path_table_;   // of the volume
+    ByteRange path_table_, path_table_m_;  // of the volume: with little and with big endian numbers
     InodeSet seen_folders_;                  // by block
     InodeSet seen_records_;                  // by place: a folder may begin in the middle of another one
     std::map<uint32_t, std::string> paths_;  // of listed folders by block, for the folders that only the path table names
@@ -99,6 +108,7 @@ Result<void> Iso9660Reader::open(FindingSink& findings) {
         if (block_size == 512 || block_size == 1024 || block_size == 2048) block_size_ = block_size;
         root_ = {descriptor.le32(156 + 2) + descriptor.u8(156 + 1), descriptor.le32(156 + 10), ""};
         path_table_ = {uint64_t{descriptor.le32(140)} * block_size_, std::min<uint64_t>(descriptor.le32(132), kMaxPathTableBytes)};
+        path_table_m_ = {uint64_t{descriptor.be32(148)} * block_size_, path_table_.length};
         if (const auto lost = unread_at((16 + i) * kIsoSector, kIsoSector)) {
             findings.add({"superblock_on_missing_sectors",
                           "the volume descriptor was not read from the medium; what the image holds there is used as far as a folder that was read bears it out",
@@ -183,43 +193,61 @@ std::optional<uint64_t> Iso9660Reader::folder_at(uint32_t block) const {
     return self.le32(10);
 }
 
-// Folders that the path table names and the walk has not reached, because the record of one above them is lost.
+// As far as it makes sense: numbers count from the start, so behind a lost record none can be told.
 // Source: ECMA-119, 6.9 and 9.4 (parents come before their folders; the root is the first, and its own parent).
-Result<void> Iso9660Reader::list_unreached(EntrySink& sink, const CancelToken& cancel) {
-    const ProbeBytes table = window_.read(path_table_.offset, path_table_.length);
-    if (window_.failure()) return *window_.failure();
-    std::vector<uint32_t> blocks;
+std::vector<Iso9660Reader::PathTableEntry> Iso9660Reader::read_path_table(ByteRange place, ByteOrder order) {
+    const ProbeBytes table = window_.read(place.offset, place.length);
+    std::vector<PathTableEntry> out;
     for (uint64_t at = 0; at + 8 <= table.size();) {
         const uint8_t length = table.u8(at);
-        const uint32_t block = table.le32(at + 2) + table.u8(at + 1);
-        const size_t parent = table.le16(at + 6);
-        const std::string_view raw = table.text(at + 8, length);
-        const uint64_t here = path_table_.offset + at;
-        at += 8u + length + length % 2u;
-        if (length == 0 || parent == 0 || parent > std::max<size_t>(blocks.size(), 1) || unread_at(here, at - (here - path_table_.offset))) {
+        const bool little = order == ByteOrder::little;
+        PathTableEntry entry{(little ? table.le32(at + 2) : table.be32(at + 2)) + table.u8(at + 1), little ? table.le16(at + 6) : table.be16(at + 6),
+                             std::string(table.text(at + 8, length)), place.offset + at};
+        const uint64_t bytes = 8u + length + length % 2u;
+        if (length == 0 || entry.parent == 0 || entry.parent > std::max<size_t>(out.size(), 1) || unread_at(entry.place, bytes)) {
             report_.count("path_table_damaged");
-            return {};  // numbers count from the start: behind a lost record none can be told
+            break;
         }
-        blocks.push_back(block);
-        const auto size = folder_at(block);
-        const auto above = paths_.find(blocks[parent - 1]);
-        if (blocks.size() == 1 || !size || above == paths_.end() || !seen_folders_.insert(block)) continue;
+        out.push_back(std::move(entry));
+        at += bytes;
+    }
+    return out;
+}
 
-        std::string name = context_.names == IsoNames::joliet ? utf16_text(raw, Utf16Order::big) : std::string(raw);
+// Folders that the path table names and the walk has not reached, because the record of one above them is lost. One whose own
+// first record is lost too is believed if both tables have it: those below it keep their places.
+Result<void> Iso9660Reader::list_unreached(EntrySink& sink, const CancelToken& cancel) {
+    std::vector<PathTableEntry> table = read_path_table(path_table_, ByteOrder::little), other = read_path_table(path_table_m_, ByteOrder::big);
+    if (window_.failure()) return *window_.failure();
+    if (table.size() < other.size()) table.swap(other);
+    for (size_t i = 1; i < table.size(); ++i) {
+        TRY(cancel.check());
+        const PathTableEntry& entry = table[i];
+        const auto size = folder_at(entry.block);
+        const bool twice = i < other.size() && entry.is_same_as(other[i]);
+        const auto above = paths_.find(table[entry.parent - 1].block);
+        if ((!size && !twice) || above == paths_.end() || !seen_folders_.insert(entry.block)) continue;
+
+        std::string name = context_.names == IsoNames::joliet ? utf16_text(entry.name, Utf16Order::big) : entry.name;
         if (!is_path_part(name)) name = as_path_part(name);
-        Folder folder{block, *size, above->second.empty() ? name : above->second + '/' + name, static_cast<int64_t>(here)};
+        Folder folder{entry.block, size.value_or(kIsoSector), above->second.empty() ? name : above->second + '/' + name, static_cast<int64_t>(entry.place)};
         if (folder.path.size() > kMaxPathBytes) continue;
         report_.add("directory_by_path_table", "the record that names this folder is lost; the path table has it, under its plain name",
-                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + here}}, folder.ino, sink);
+                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + entry.place}}, folder.ino, sink);
         InodeEntry inode;
         inode.ino = *folder.ino;
-        inode.fs_ino = std::to_string(here);
+        inode.fs_ino = std::to_string(entry.place);
         inode.fs_type = 'd';
         inode.size = folder.size;
         TRY(sink.add_inode(std::move(inode)));
         TRY(sink.add_name({folder.path, "", *folder.ino}));
+        const std::string path = folder.path;
         pending_ = {std::move(folder)};
+        names_missing_ = false;
         TRY(list_pending(sink, cancel));
+        if (!size && !names_missing_)  // it was not said yet
+            report_.add("directory_unreadable", "files may be missing here: the folder's first record, which says how long it is, is lost",
+                        {{"path", path}, {"image_offset", volume_.offset_bytes + uint64_t{entry.block} * block_size_}}, static_cast<int64_t>(entry.place), sink);
     }
     return {};
 }

@@ -12,8 +12,8 @@ namespace ntt {
 // Numbers: ino is the offset of the directory record from the volume's start in bytes; a hard link on a disc is two
 // records, so two inodes on the same sectors. A resource fork (an associated file) is a stream "rsrc": ino = 2^62 + the
 // record's offset, path = the file's + ":rsrc".
-// Records in sectors that were not read are not believed. Folders below a lost one come from the path table, under their
-// plain names.
+// Records in sectors that were not read are not believed. Folders below lost ones come from the path table, under their
+// plain names; one that is lost itself gives its path to those below, if both path tables have it.
 // Findings: directory_unreadable ("files may be missing here"), directory_loop, name_invalid (the name was changed to fit
 // into a path), path_too_long, directory_by_path_table, superblock_on_missing_sectors. Errors: unsupported when the descriptors are not there; those of ByteSource::read.
 // detail(): names, moved_folders.

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "fs/reader_listing.h"
 
@@ -117,6 +119,66 @@ TEST_F(Iso9660, AnUnreadSectorOfAFolderIsAFindingAndHidesOnlyItsOwnNames) {
     EXPECT_NE(list->findings.findings[0].evidence.find("\"path\":\"many\""), std::string::npos);
     EXPECT_LT(list->names.size(), whole->names.size());
     EXPECT_GT(list->names.size(), whole->names.size() - 30);
+}
+
+// What the path tables say: where each folder begins, in blocks, with its number from 0 on.
+std::vector<size_t> folders_in_path_table(const std::string& image, size_t descriptor) {
+    const auto le32 = [&](size_t at) {
+        size_t out = 0;
+        for (size_t i = 4; i-- > 0;) out = out << 8 | static_cast<uint8_t>(image[at + i]);
+        return out;
+    };
+    std::vector<size_t> out;
+    const size_t begin = le32(descriptor + 140) * 2048, end = begin + le32(descriptor + 132);
+    for (size_t at = begin; at < end;) {
+        const size_t length = static_cast<uint8_t>(image[at]);
+        out.push_back(le32(at + 2));
+        at += 8 + length + length % 2;
+    }
+    return out;
+}
+
+TEST_F(Iso9660, FoldersBelowSeveralThatAreLostAreReachedByThePathTable) {
+    TempDir dir;
+    must("mkdir -p t/A/B/C", dir.path().string());
+    std::map<std::string, std::string> contents;
+    for (const char* const folder : {"", "A/", "A/B/", "A/B/C/"})
+        for (int i = 0; i < 4; ++i) {
+            const std::string path = std::string(folder) + "F" + std::to_string(i) + ".BIN";
+            contents[path] = chosen_bytes(static_cast<uint32_t>(contents.size()), 2500);
+            write_file(dir / ("t/" + path), contents[path]);
+        }
+    for (const char* const maker : {"genisoimage -quiet -l", "genisoimage -quiet -J", "genisoimage -quiet -R", "xorriso -as mkisofs -quiet -R"}) {
+        if (!have_tool(std::string(maker).substr(0, std::string(maker).find(' ')))) continue;
+        must(std::string(maker) + " -o i t", dir.path().string());
+        const std::string image = read_file(dir / "i");
+        const bool joliet = std::string(maker).ends_with("J");
+        const auto folders = folders_in_path_table(image, (joliet ? 17 : 16) * 2048);
+        ASSERT_EQ(folders.size(), 4u);
+        // How many of the first folders are lost; what is in the others stays.
+        for (const size_t lost : {1u, 2u, 3u})
+            for (const char fill : {'\0', '\xA5'}) {
+                SCOPED_TRACE(std::string(maker) + " " + std::to_string(lost) + " " + std::to_string(static_cast<int>(fill)));
+                std::string damaged = image;
+                for (size_t i = 0; i < lost; ++i) damaged.replace(folders[i] * 2048, 2048, std::string(2048, fill));
+                std::unique_ptr<Listing> list = list_bytes(damaged);
+                std::set<std::string> whole;
+                for (const auto& [path, content] : contents)
+                    if (list->has(path)) {
+                        EXPECT_EQ(list->content(path), content) << path;
+                        whole.insert(path);
+                    }
+                EXPECT_EQ(whole.size(), 16 - 4 * lost);
+                EXPECT_EQ(list->findings.count("directory_unreadable"), lost);
+            }
+        // Where the tables differ, a folder that is lost itself is not believed.
+        if (joliet) continue;
+        std::string damaged = image;
+        for (size_t i = 0; i < 2; ++i) damaged.replace(folders[i] * 2048, 2048, std::string(2048, '\0'));
+        const size_t big = (static_cast<uint8_t>(image[16 * 2048 + 150]) * 256u + static_cast<uint8_t>(image[16 * 2048 + 151])) * 2048;
+        damaged[damaged.find('A', big)] = 'Z';
+        EXPECT_FALSE(list_bytes(damaged)->has("A"));
+    }
 }
 
 TEST_F(Iso9660, AFolderThatBeginsInsideAnotherOneNamesNothingTwice) {
