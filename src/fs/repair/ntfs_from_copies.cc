@@ -125,7 +125,7 @@ std::vector<uint8_t> bitmap_stand_in(const NtfsBoot& boot) {
     put(attribute + kAttributeBytes, 0xFFFFFFFF, 4);
     put(kSequenceAt, kSequence, 2);
     for (uint64_t end = kStride; end <= out.size(); end += kStride) {
-        put(kSequenceAt + 2 * (end / kStride), out[end - 2] | out[end - 1] << 8, 2);
+        put(kSequenceAt + 2 * (end / kStride), static_cast<uint64_t>(out[end - 2] | out[end - 1] << 8), 2);
         put(end - 2, kSequence, 2);
     }
     return out;
