@@ -316,18 +316,14 @@ private:
     Result<void> look_for_doubt(Finished& out) {
         if (!looking_) return {};
         std::vector<SuspectRun> runs = suspects_.finish();
-        if (!runs.empty() && runs.back().at_end) {
-            const SuspectRun& last = runs.back();
+        if (!runs.empty() && runs.back().at_start && runs.back().at_end) {
+            // Nothing but the pattern: if it stands on both sides as well. One byte only: of a word the phase before the content is not known.
+            const SuspectRun& all = runs.back();
+            const uint64_t begin = image_offset_of(0), before = std::min<uint64_t>(begin, 512);
             const uint64_t end = image_offset_of(size_ - 1) + 1, to = (end + 511) / 512 * 512 + 512;
-            TRY_ASSIGN(bool believed, goes_on(last, size_, {end, to - end}));
-            if (believed && last.at_start) {
-                const uint64_t begin = image_offset_of(0);
-                const uint64_t before = std::min<uint64_t>(begin, 512);
-                // One byte only: of a word the phase before the content is not known.
-                TRY_ASSIGN(const bool also_before, goes_on(last, 0, {begin - before, before}));
-                believed = also_before && last.fill.byte().has_value();
-            }
-            if (!believed) runs.pop_back();
+            TRY_ASSIGN(const bool behind_too, goes_on(all, size_, {end, to - end}));
+            TRY_ASSIGN(const bool before_too, goes_on(all, 0, {begin - before, before}));
+            if (!behind_too || !before_too || !all.fill.byte()) runs.pop_back();
         }
         if (!runs.empty()) out.outcome.doubt = suspect_finding(runs, [this](uint64_t file_offset) { return image_offset_of(file_offset); });
         return {};

@@ -22,6 +22,24 @@ bool is_one_byte(ByteView sector) {
     return word_at(sector.data()) == sector[0] * uint64_t{0x0101010101010101} && std::memcmp(sector.data(), sector.data() + 1, sector.size() - 1) == 0;
 }
 
+// The header of a tar archive, of any dialect: its checksum is the sum of its bytes with the checksum itself as eight spaces, in octal.
+// Source: POSIX.1-1988, ustar; the same in the archives of Unix V7.
+bool is_tar_header(ByteView sector) {
+    constexpr size_t kChecksum = 148, kDigits = 8;
+    uint64_t said = 0, sum = kDigits * ' ';
+    bool any = false;
+    for (size_t i = 0; i < kDigits; ++i) {
+        const uint8_t c = sector[kChecksum + i];
+        if (c == ' ' && !any) continue;
+        if (c < '0' || c > '7') break;
+        said = said * 8 + (c - '0');
+        any = true;
+    }
+    for (size_t i = 0; i < kSector; ++i)
+        if (i < kChecksum || i >= kChecksum + kDigits) sum += sector[i];
+    return any && said == sum;
+}
+
 // Whether the sector repeats itself at all, before its pattern is worked out.
 bool repeats(ByteView sector) {
     const uint64_t first = word_at(sector.data());
@@ -41,6 +59,7 @@ void SuspectRuns::begin(uint64_t content_bytes) {
     content_bytes_ = content_bytes;
     open_.reset();
     has_before_ = false;
+    is_tar_ = false;
     found_.clear();
 }
 
@@ -64,13 +83,15 @@ void SuspectRuns::close(uint64_t end, bool abrupt) {
     SuspectRun& run = open_->run;
     run.length = end - run.file_offset;
     run.at_end = end == content_bytes_ && !open_->location;
-    const uint64_t needed = open_->location ? kSector : run.at_end && !run.at_start ? kLongerAtEnd * min_bytes_ : min_bytes_;
+    const bool may_be_trailer = is_tar_ && run.at_end && run.fill.byte() == 0;
+    const uint64_t needed = open_->location ? kSector : may_be_trailer ? kLongerAtTarsEnd * min_bytes_ : min_bytes_;
     if (run.length >= needed && open_->abrupt && (abrupt || run.at_end || open_->location) && found_.size() < kMaxRuns) found_.push_back(std::move(run));
     open_.reset();
 }
 
 void SuspectRuns::take(uint64_t file_offset, ByteView bytes) {
     if (content_bytes_ < std::min<uint64_t>(min_bytes_, kSector)) return;
+    if (file_offset == 0 && bytes.size() >= kSector) is_tar_ = is_tar_header(bytes.first(kSector));
     for (size_t at = 0; at < bytes.size(); at += kSector) {
         const ByteView sector = bytes.subspan(at, std::min(kSector, bytes.size() - at));
         const uint64_t place = file_offset + at;

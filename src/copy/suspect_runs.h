@@ -16,7 +16,7 @@ struct SuspectRun {
     uint64_t file_offset = 0, length = 0;
     std::string pattern;      // "0x00", "0x424144…"; or "ddrescue location data"
     bool at_start = false;    // nothing of the content stands before it
-    bool at_end = false;      // it reaches the content's last byte: what stands behind in the image has to bear it out
+    bool at_end = false;      // it reaches the content's last byte; if it is also at_start, what stands around it has to bear it out
     FillPattern fill = {};
 };
 
@@ -26,8 +26,9 @@ struct SuspectRun {
 //   - it is at least `min_bytes` long and made of whole sectors of the image,
 //   - it is abrupt: the sixteen bytes before it and behind it do not go on with the pattern (a run of a program begins on a
 //     sector's boundary once in 512 times, and then ends on one once in 512 times),
-//   - where it reaches the content's end, it is four times as long (tar pads with up to 10 KiB, databases more), and goes on
-//     behind the end in the image; a content that is nothing else is suspect only if the image has the same on both sides.
+//   - where it reaches the content's end, one abrupt end is enough; but zeros there must be four times as long in a tar archive,
+//     whose format ends with up to 10.5 KiB of them; a content that is nothing else is suspect only if the image has the same
+//     on both sides.
 // Text that ddrescue's fill mode writes with the position ("\n# position 0x…") is suspect from one sector on.
 // What cannot be told apart: a program that writes whole empty pages between full ones (databases, disk images in files).
 // Source of the text: ddrescue 1.27 --fill-mode=l, measured. Cost: a compare of eight bytes for each sector.
@@ -41,12 +42,12 @@ public:
     void take(uint64_t file_offset, ByteView bytes);
     // What follows is not behind what came before in the image, or is no data at all.
     void interrupt();
-    // Those that are suspect, but for what stands behind those at the end; the first kMaxRuns. Call it after the last piece.
+    // Those that are suspect, but for one that is the whole content; the first kMaxRuns. Call it after the last piece.
     std::vector<SuspectRun> finish();
     uint64_t min_bytes() const { return min_bytes_; }
 
     static constexpr size_t kMaxRuns = 16, kNeighbourBytes = 16;
-    static constexpr uint64_t kLongerAtEnd = 4;
+    static constexpr uint64_t kLongerAtTarsEnd = 4;
 
 private:
     void open(FillPattern fill, std::string pattern, uint64_t start, bool abrupt);
@@ -62,6 +63,7 @@ private:
     std::optional<Open> open_;
     std::array<uint8_t, kNeighbourBytes> before_{};  // the last bytes taken
     bool has_before_ = false;
+    bool is_tar_ = false;
     std::vector<SuspectRun> found_;
 };
 

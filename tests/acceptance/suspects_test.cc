@@ -84,6 +84,23 @@ TEST(FieldCase_X3, files_in_the_padding_of_a_short_image_are_suspect) {
     EXPECT_EQ(suspects(ntt), "ACROSS.BIN LAST.BIN ");
 }
 
+// Sectors that were lost at the end of one file and at the start of the next, and up to the end of one alone.
+TEST(FieldCase_I4, a_lost_end_of_a_file_is_suspect_as_well) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    const std::string image = dir / "f.img";
+    for (const char byte : {'\0', '\xF6'}) {
+        make_floppy(image, {{"F1.BIN", noise(1, 60'000)}, {"F2.BIN", noise(2, 60'000)}, {"F3.BIN", noise(3, 60'000)}, {"F4.BIN", noise(4, 60'000)}});
+        const auto two = place_on_floppy(image, "F2.BIN"), four = place_on_floppy(image, "F4.BIN");
+        patch_file(image, two[0].offset + 96 * 512, std::string(32 * 512, byte));
+        patch_file(image, four[0].offset + 104 * 512, std::string(14 * 512, byte));
+        Ntt ntt;
+        EXPECT_EQ(ntt.run({"ingest", image}).exit, 0);
+        EXPECT_EQ(suspects(ntt), "F2.BIN F3.BIN F4.BIN ");
+        std::filesystem::remove(image);
+    }
+}
+
 TEST(Programs, that_write_runs_of_zeros_are_not_suspected) {
     NTT_NEED_TOOL("mformat");
     NTT_NEED_TOOL("tar");

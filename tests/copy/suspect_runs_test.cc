@@ -1,5 +1,7 @@
 #include "copy/suspect_runs.h"
 
+#include <cstdio>
+
 #include "support/support.h"
 
 namespace ntt {
@@ -88,13 +90,32 @@ TEST(SuspectRuns, of_ddrescues_location_data_are_found_from_one_sector_on) {
     EXPECT_EQ(runs[0].length, 512u);
 }
 
-TEST(SuspectRuns, at_the_end_must_be_four_times_as_long_because_programs_pad_there) {
-    const std::string ten_kib = noise(20'480) + std::string(10'240, '\0');
-    EXPECT_TRUE(runs_in(ten_kib).empty()) << "tar's trailer";
-    const auto runs = runs_in(noise(20'480) + std::string(16'384 + 100, '\0'));
-    ASSERT_EQ(runs.size(), 1u);
-    EXPECT_TRUE(runs[0].at_end);
-    EXPECT_EQ(runs[0].length, 16'484u);
+TEST(SuspectRuns, at_the_end_need_only_one_end_and_no_more_than_inside) {
+    for (const char byte : {'\0', '\xF6'}) {
+        const auto runs = runs_in(noise(20'480) + std::string(4096 + 100, byte));
+        ASSERT_EQ(runs.size(), 1u);
+        EXPECT_TRUE(runs[0].at_end);
+        EXPECT_EQ(runs[0].length, 4196u);
+        EXPECT_TRUE(runs_in(noise(20'480) + std::string(4000, byte)).empty());
+        EXPECT_TRUE(runs_in(noise(20'480 + 300) + std::string(8192, byte)).empty()) << "a program's padding begins inside a sector";
+    }
+}
+
+// As tar writes it: a header whose checksum is right, one file, zeros.
+TEST(SuspectRuns, of_zeros_at_the_end_of_a_tar_archive_must_be_longer_than_its_trailer) {
+    std::string header(512, '\0');
+    header.replace(0, 5, "a.bin");
+    header.replace(124, 11, "00000050000");
+    uint32_t sum = 8 * ' ';
+    for (const char c : header) sum += static_cast<uint8_t>(c);
+    char digits[8];
+    std::snprintf(digits, sizeof digits, "%06o", sum);
+    header.replace(148, 6, digits);
+    EXPECT_TRUE(runs_in(header + noise(20'480) + std::string(10'752, '\0')).empty());
+    EXPECT_EQ(runs_in(header + noise(20'480) + std::string(16'384, '\0')).size(), 1u);
+    EXPECT_EQ(runs_in(header + noise(20'480) + std::string(8192, '\xF6')).size(), 1u);
+    header[0] = 'b';
+    EXPECT_EQ(runs_in(header + noise(20'480) + std::string(8192, '\0')).size(), 1u) << "no tar";
 }
 
 TEST(SuspectRuns, at_the_beginning_need_only_one_end) {
