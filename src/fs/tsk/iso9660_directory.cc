@@ -143,17 +143,42 @@ std::string without_version(std::string name) {
     return name;
 }
 
+constexpr uint64_t kMaxRecordBytes = 254;
+
+bool has_form_of_record(const ProbeBytes& sector, uint64_t at) {
+    const uint8_t length = sector.u8(at), name_length = sector.u8(at + 32);
+    return length > kRecordHeader && at + length <= sector.size() && kRecordHeader + name_length <= length && name_length != 0;
+}
+
+bool is_zeros(const ProbeBytes& sector, uint64_t from) {
+    return sector.text(from, static_cast<size_t>(sector.size() - from)).find_first_not_of('\0') == std::string_view::npos;
+}
+
+// Behind damage: where something stands that has a record's form and says its block and its size in both byte orders alike. Records
+// begin at even places. The sector's end if there is none.
+uint64_t next_record(const ProbeBytes& sector, uint64_t from) {
+    for (uint64_t at = from + 2 - from % 2; at + kRecordHeader < sector.size(); at += 2) {
+        const bool alike = sector.le32(at + 2) == sector.be32(at + 6) && sector.le32(at + 10) == sector.be32(at + 14) && sector.le16(at + 28) == sector.be16(at + 30);
+        if (alike && sector.le16(at + 28) != 0 && has_form_of_record(sector, at)) return at;
+    }
+    return sector.size();
+}
+
 }  // namespace
 
-bool read_iso_directory_sector(ByteView raw, uint64_t sector_offset, const IsoContext& context, std::vector<IsoRecord>& out) {
+bool read_iso_directory_sector(ByteView raw, uint64_t sector_offset, bool last, const IsoContext& context, std::vector<IsoRecord>& out) {
     constexpr uint8_t kDirectory = 0x02, kAssociated = 0x04, kMoreFollow = 0x80;
     const ProbeBytes sector{std::string(as_text(raw))};
-    uint64_t at = 0;
-    while (at < sector.size()) {
+    bool sound = true;
+    for (uint64_t at = 0; at < sector.size();) {
         const uint8_t length = sector.u8(at), name_length = sector.u8(at + 32);
-        if (length == 0) return at != 0;  // the rest of a sector is unused
-        if (length <= kRecordHeader || at + length > sector.size() || kRecordHeader + name_length > length || name_length == 0)
-            return false;
+        if (!has_form_of_record(sector, at)) {
+            const uint64_t next = next_record(sector, at);
+            const bool unused = length == 0 && at != 0 && next == sector.size() && is_zeros(sector, at);
+            sound = sound && unused && (last || sector.size() - at <= kMaxRecordBytes);
+            at = next;
+            continue;
+        }
         const std::string_view name = sector.text(at + kRecordHeader, name_length);
         const bool self_or_parent = name_length == 1 && (name[0] == 0 || name[0] == 1);
         if (!self_or_parent) {
@@ -177,7 +202,7 @@ bool read_iso_directory_sector(ByteView raw, uint64_t sector_offset, const IsoCo
         }
         at += length;
     }
-    return true;
+    return sound;
 }
 
 }  // namespace ntt

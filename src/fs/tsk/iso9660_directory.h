@@ -52,8 +52,10 @@ struct IsoContext {
 };
 
 // Appends the records of one sector of a directory, "." and ".." left out. False when the sector is damaged: one that
-// begins with no record is, because a directory has no unused sectors; an unread one is zeros.
+// begins with no record is, because a directory has no unused sectors; an unread one is zeros. So is one in which more is unused
+// than a record would need, unless it is the directory's last, and one with something behind the unused part: records there are
+// found again by their numbers, which stand in both byte orders.
 // Source: ECMA-119, 9.1; Joliet Specification; IEEE P1281 (SUSP 1.12), IEEE P1282 (RRIP 1.12).
-bool read_iso_directory_sector(ByteView sector, uint64_t sector_offset, const IsoContext& context, std::vector<IsoRecord>& out);
+bool read_iso_directory_sector(ByteView sector, uint64_t sector_offset, bool last, const IsoContext& context, std::vector<IsoRecord>& out);
 
 }  // namespace ntt

@@ -169,7 +169,8 @@ Result<void> Iso9660Reader::list_folder(const Folder& folder, EntrySink& sink) {
             break;
         }
         records.clear();
-        if (!read_iso_directory_sector(as_bytes(sector), start + done, context_, records))
+        const bool last = done + kIsoSector >= folder.size;
+        if (!read_iso_directory_sector(as_bytes(sector), start + done, last, context_, records))
             unreadable(start + done, "the sector holds no directory records, or damaged ones");
         for (IsoRecord& record : records) {
             const bool goes_on = record.more_follow;

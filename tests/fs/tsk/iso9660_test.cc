@@ -208,7 +208,7 @@ TEST_F(Iso9660, AFileInSeveralRecordsIsOneFile) {
         sector.replace(at + 33, 9, "BIG.BIN;1");
     }
     std::vector<IsoRecord> records;
-    EXPECT_TRUE(read_iso_directory_sector(as_bytes(sector), 0, {}, records));
+    EXPECT_TRUE(read_iso_directory_sector(as_bytes(sector), 0, true, {}, records));
     ASSERT_EQ(records.size(), 2u);
     EXPECT_TRUE(records[0].more_follow);
 
@@ -222,11 +222,33 @@ TEST_F(Iso9660, AFileInSeveralRecordsIsOneFile) {
     EXPECT_EQ(list->content("BIG.BIN"), image.substr(40 * 2048, 4096));
 }
 
+TEST_F(Iso9660, RecordsBehindAHoleInTheirSectorAreFoundAgainAndTheHoleIsAFinding) {
+    must("mkdir -p t/many && for i in $(seq 100 180); do echo $i > t/many/name_$i; done && genisoimage -quiet -R -o i t", dir_.path().string());
+    const auto whole = list_file(dir_ / "i");
+    EXPECT_TRUE(whole->findings.findings.empty());
+    std::string image = read_file(dir_ / "i");
+    const auto record = static_cast<size_t>(whole->at("many").ino);
+    const size_t many = static_cast<uint8_t>(image[record + 2]) * size_t{2048} + static_cast<uint8_t>(image[record + 3]) * size_t{2048} * 256;
+    for (const size_t hole : {many + 512, many + 1536}) {  // in the middle of the first sector, and its end
+        std::string damaged = image;
+        damaged.replace(hole, 512, std::string(512, '\0'));
+        const auto list = list_bytes(damaged);
+        EXPECT_NE(list->evidence("directory_unreadable").find("many"), std::string::npos) << hole;
+        const auto names = std::count_if(list->names.begin(), list->names.end(), [](const auto& name) { return name.first.starts_with("many/"); });
+        EXPECT_GE(names, 81 - 8) << hole;
+        EXPECT_LT(names, 81) << hole;
+        for (const auto& [path, ino] : list->names)
+            if (path.starts_with("many/") && path.find("__") == std::string::npos) {  // a record that lost its Rock Ridge part has its plain name
+                EXPECT_EQ(list->content(list->inodes.at(ino)), path.substr(10) + "\n");
+            }
+    }
+}
+
 TEST(IsoDirectory, DamagedSectorsAreToldFromSoundOnes) {
     std::vector<IsoRecord> records;
-    EXPECT_FALSE(read_iso_directory_sector(as_bytes(std::string(2048, '\0')), 0, {}, records));
-    EXPECT_FALSE(read_iso_directory_sector(as_bytes(std::string(2048, '\xF6')), 0, {}, records));
-    EXPECT_FALSE(read_iso_directory_sector(as_bytes(chosen_bytes(3, 2048)), 0, {}, records));
+    EXPECT_FALSE(read_iso_directory_sector(as_bytes(std::string(2048, '\0')), 0, false, {}, records));
+    EXPECT_FALSE(read_iso_directory_sector(as_bytes(std::string(2048, '\xF6')), 0, false, {}, records));
+    EXPECT_FALSE(read_iso_directory_sector(as_bytes(chosen_bytes(3, 2048)), 0, false, {}, records));
 }
 
 }  // namespace
