@@ -229,13 +229,13 @@ Result<void> UnixReader::visit(const Folder& folder, const DirectoryName& found,
     TRY(host_failure());
     // The bitmap alone says that an inode is free, and it can be what was not read; a zeroed inode has neither type nor links.
     const bool in_use = read.inode && read.inode->type_letter() != 'u' && read.inode->nlink > 0;
-    if (!in_use && behind_damage && read.inode) return {};  // deleted, it may be; that names are missing has been said
     if (!in_use) {
+        unreadable_.insert(ino);
+        if (behind_damage && read.inode) return {};  // deleted, it may be; that names are missing has been said
         json evidence = {{"path", path}, {"ino", ino}, {"reason", read.inode ? "the inode is not in use" : read.reason}};
         if (read.image_offset) evidence["image_offset"] = *read.image_offset;
         if (read.unread) evidence["cause"] = to_string(read.unread->cause);
         report_.add("inode_unreadable", "a file is lost: its inode cannot be believed", evidence, static_cast<int64_t>(ino), sink);
-        unreadable_.insert(ino);
         return {};
     }
     if (inodes_->is_marked_used(ino) == std::optional(false))
