@@ -65,8 +65,8 @@ bool allow(scmp_filter_ctx filter) {
     }
     // fstat(3) of newer C libraries; of open files only.
     constexpr unsigned kEmptyPath = 0x1000;
-    if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_EQ, kEmptyPath)) != 0) return false;
-    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_NE, kEmptyPath)) == 0;
+    if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_EQ, kEmptyPath, 0)) != 0) return false;
+    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_NE, kEmptyPath, 0)) == 0;
 }
 
 Result<void> load_seccomp() {

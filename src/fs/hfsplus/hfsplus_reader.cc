@@ -148,7 +148,6 @@ private:
     ProbeBytes header_;
     std::optional<HfsPlusTree> catalogue_;
     std::map<ForkKey, std::map<uint32_t, std::string>> overflow_;  // first block -> eight extents as they stand
-    bool overflow_lost_ = false;
     std::unique_ptr<FsReader> decoder_;
 
     // of the running list()

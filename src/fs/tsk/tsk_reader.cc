@@ -708,6 +708,11 @@ void TskReader::distrust_lost_continuations(const NtfsRecord& record, const std:
 // --- one inode ---
 
 const TSK_FS_META* TskReader::load(uint64_t ino) {
+    // libtsk forgets what an exFAT inode at hand has allocated when it takes another one (4.11.1).
+    if (family_ == Family::exfat) {
+        file_.reset(tsk_fs_file_open_meta(fs_.get(), nullptr, ino));
+        return file_ ? file_->meta : nullptr;
+    }
     if (!tsk_fs_file_open_meta(fs_.get(), file_.get(), ino)) return nullptr;
     return file_->meta;
 }
