@@ -60,6 +60,7 @@ std::optional<std::string> problems_of(const std::optional<std::string>& problem
     out.erase("unreadable_directories");
     if (counts.unreadable_directories > 0) out["unreadable_directories"] = counts.unreadable_directories;
     if (counts.root_lost) out["io_error"] = *counts.root_lost;
+    if (counts.udf_corruption) out["udf_corruption"] = *counts.udf_corruption;
     if (assessment.boot_sector_lost) out["boot_sector_corruption"] = true;
     if (assessment.fill) note(*assessment.fill, out);
     if (assessment.archive) note(*assessment.archive, out);

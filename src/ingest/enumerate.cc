@@ -123,6 +123,10 @@ bool hides_files(std::string_view code) {
            code == "udf_table_older" || code == "udf_table_rebuilt" || code == "udf_table_lost";
 }
 
+bool is_damage_of_udf(std::string_view code) {
+    return hides_files(code) || code.starts_with("udf_") || code == "name_damaged" || code == "filesystem_unreadable";
+}
+
 // The path a finding speaks of; empty if it names none.
 std::string path_in(const Finding& finding) {
     const json evidence = json::parse(finding.evidence, nullptr, false);
@@ -206,6 +210,8 @@ public:
         }
         if (finding.code.starts_with("directory_") && hides_files(finding.code) && is_of_root(finding) && !counts_.root_lost)
             counts_.root_lost = fmt::format("the root directory of volume {} ({}): {}", volume_.number, volume_.view, finding.message);
+        if (volume_.view == "udf" && !counts_.udf_corruption && is_damage_of_udf(finding.code))
+            counts_.udf_corruption = fmt::format("volume {}: {}", volume_.number, to_display_utf8(finding.message));
         if (finding.code == "fat_chain_long" && finding.ino) too_long_.insert(*finding.ino);
         if (finding.code == "directory_cross_link") note_directories(finding);
         if (finding.code == "lost_clusters") note_lost_chains(finding);
@@ -488,6 +494,7 @@ void EnumerationCounts::add(EnumerationCounts other) {
     for (std::string& name : other.doubled_names)
         if (doubled_names.size() < kMaxDoubledNames) doubled_names.push_back(std::move(name));
     if (!root_lost) root_lost = std::move(other.root_lost);
+    if (!udf_corruption) udf_corruption = std::move(other.udf_corruption);
 }
 
 bool is_of_the_host(const Error& error) {

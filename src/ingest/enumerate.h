@@ -34,6 +34,7 @@ struct EnumerationCounts {
     uint64_t doubled_entries = 0;
     std::vector<std::string> doubled_names;  // of them, the first kMaxDoubledNames, fit for display
     std::optional<std::string> root_lost;    // the structure that gave no root directory, in words
+    std::optional<std::string> udf_corruption;  // the first structure of a UDF volume that is damaged, in words
 
     static constexpr size_t kMaxDoubledNames = 100;
     void add(EnumerationCounts other);
@@ -64,7 +65,7 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
                                           const DamageMap& damage, const ReaderOptions& options, const ExcludePatterns& exclude,
                                           const CancelToken& cancel);
 
-// What an enumeration of the whole medium would have counted, from its rows; doubled names and all, but not root_lost.
+// What an enumeration of the whole medium would have counted, from its rows; doubled names and all, but not root_lost and udf_corruption.
 Result<EnumerationCounts> counts_in_catalog(Catalog& catalog, MediumKey medium, const std::string& medium_hash);
 
 // Makes the verdicts of all files anew, for a map that changed. What the filesystem's own structures showed stays. A

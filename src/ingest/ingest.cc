@@ -17,6 +17,7 @@
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
 #include "ingest/identify.h"
+#include "ingest/known_volumes.h"
 #include "ingest/lost_volumes.h"
 #include "volume/volume.h"
 
@@ -48,22 +49,6 @@ VolumeRow row_of(const std::string& medium_hash, int64_t image_id, const Volume&
     return row;
 }
 
-// What copying needs to know of a volume that an earlier run detected.
-Volume volume_of(const VolumeRow& row) {
-    Volume volume;
-    volume.number = row.volume;
-    volume.offset_bytes = row.offset_bytes;
-    volume.size_bytes = row.size_bytes;
-    volume.view = row.view;
-    volume.fs_type = row.fs_type;
-    volume.label = row.label;
-    volume.uuid = row.uuid;
-    volume.readable = true;
-    volume.role = Role::filesystem;
-    volume.detail = row.detail;
-    return volume;
-}
-
 std::string placeholder_hash(const std::string& path, int64_t now_us) { return blake3_of(as_bytes(fmt::format("{}\n{}", now_us, path))).hex(); }
 
 // One image on its way into the store. The public functions below name its stages.
@@ -82,7 +67,7 @@ public:
     Result<void> open();
     Result<void> identify();
     Result<void> enumerate();  // a medium that is new
-    Result<void> renew();      // a medium that is known: same image; perhaps another map, or volumes whose reader was lost
+    Result<void> renew();      // a medium that is known: same image; perhaps another map, or volumes that are due once more
     Result<void> copy();
     Result<IngestReport> conclude();
 
@@ -95,12 +80,14 @@ private:
     Result<std::optional<MediumRow>> medium_at_this_path();
     Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
     Result<Detection> detect_volumes_apart(const DamageMap& damage, FindingSink& findings);
-    Result<EnumerationCounts> list_volumes(const EnumerationTarget& target, const DamageMap& damage, const VolumeRow* before);
-    Result<void> renew_for_map(EnumerationTarget target, const std::vector<VolumeRow>& rows, const DamageMap& damage);
+    Result<EnumerationCounts> list_volume(const EnumerationTarget& target, Volume& volume, const DamageMap& damage, const VolumeRow* before);
+    Result<uint64_t> list_again(const EnumerationTarget& target, const std::vector<VolumeRow>& rows, const DamageMap& damage);
+    Result<void> note_listed_again(const EnumerationTarget& target, const Volume& volume, const VolumeRow* before, const EnumerationCounts& counts);
+    Result<void> note_map(const EnumerationTarget& target, uint64_t changed);
     Result<void> note_container_damage(MediumKey key);
     Result<void> add_new_findings(const EnumerationTarget& target, const FindingList& list);
-    Result<EnumerationCounts> list_again(EnumerationTarget target, const VolumeRow& row, const DamageMap& damage);
-    Result<void> list_lost_again(const EnumerationTarget& target, const VolumeRow& row, const DamageMap& damage);
+    bool is_due(const VolumeRow& row) const;
+    bool detects_anew(const EnumerationTarget& target, const std::vector<VolumeRow>& rows) const;
     DamageMap damage_map() const { return {image_.source->size_bytes(), image_.map ? &*image_.map : nullptr, image_.source->damaged_ranges()}; }
     uint64_t declared_end() const;
 
@@ -262,7 +249,11 @@ Result<void> Run::enumerate() {
         for (const Finding& finding : list->findings) TRY(context_.catalog.add_finding(key, finding, now));
 
     const EnumerationTarget target{context_.catalog, key, medium.medium_hash, image.image_id, options_.copy.worker_id, now};
-    TRY_ASSIGN(const EnumerationCounts counts, list_volumes(target, damage, nullptr));
+    EnumerationCounts counts;
+    for (Volume& volume : volumes_) {
+        TRY_ASSIGN(EnumerationCounts of_volume, list_volume(target, volume, damage, nullptr));
+        counts.add(std::move(of_volume));
+    }
     TRY(context_.catalog.mark_excluded(key));
 
     const Health health = health_of_image(medium.size_bytes, map, declared_end());
@@ -290,18 +281,14 @@ Result<void> Run::enumerate() {
     return {};
 }
 
-// Lists volumes_ and puts their rows. `before`: the row of the volume that is listed again.
-Result<EnumerationCounts> Run::list_volumes(const EnumerationTarget& target, const DamageMap& damage, const VolumeRow* before) {
-    EnumerationCounts counts;
-    for (Volume& volume : volumes_) {
-        TRY(context_.catalog.put_volume(row_of(target.medium_hash, target.image_id, volume)));
-        TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, reader_, options_.exclude, context_.cancel));
-        note_listing(listed.volume, before, reader_);
-        TRY(context_.catalog.put_volume(row_of(target.medium_hash, target.image_id, listed.volume)));
-        counts.add(std::move(listed.counts));
-        volume = std::move(listed.volume);
-    }
-    return counts;
+// `before`: the row of the volume that is listed again.
+Result<EnumerationCounts> Run::list_volume(const EnumerationTarget& target, Volume& volume, const DamageMap& damage, const VolumeRow* before) {
+    TRY(context_.catalog.put_volume(row_of(target.medium_hash, target.image_id, volume)));
+    TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, reader_, options_.exclude, context_.cancel));
+    note_listing(listed.volume, before, reader_);
+    TRY(context_.catalog.put_volume(row_of(target.medium_hash, target.image_id, listed.volume)));
+    volume = std::move(listed.volume);
+    return std::move(listed.counts);
 }
 
 Result<void> Run::renew() {
@@ -315,18 +302,22 @@ Result<void> Run::renew() {
                           fmt::format("the rescue map of {} is gone: it was {}", image_.path, image_row_->map_path.value_or("unknown")),
                           "nothing was touched; put the map back beside the image, or name it with --map");
 
-    std::vector<VolumeRow> due;
-    for (const VolumeRow& row : rows)
-        if (is_due_for_listing(row, reader_)) due.push_back(row);
     const bool map_changed = map_digest != image_row_->map_digest;
-    if (!map_changed && due.empty()) return {};
+    const bool any_due = std::any_of(rows.begin(), rows.end(), [this](const VolumeRow& row) { return is_due(row); });
+    if (!map_changed && !any_due) return {};
 
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
     const DamageMap damage = damage_map();
-    const EnumerationTarget target{context_.catalog, key, medium_->medium_hash, image_row_->image_id, options_.copy.worker_id, iso8601_utc(context_.clock.wall_us())};
+    EnumerationTarget target{context_.catalog, key, medium_->medium_hash, image_row_->image_id, options_.copy.worker_id, iso8601_utc(context_.clock.wall_us())};
+    target.again = true;
+    target.map_changed = map_changed;
     TRY_ASSIGN(const std::unique_ptr<CatalogTransaction> transaction, context_.catalog.begin());
-    if (map_changed) TRY(renew_for_map(target, rows, damage));
-    for (const VolumeRow& row : due) TRY(list_lost_again(target, row, damage));
+    uint64_t changed = 0;
+    if (map_changed) {
+        TRY_ASSIGN(changed, renew_verdicts(target, rows, damage));
+    }
+    TRY_ASSIGN(const uint64_t renewed, list_again(target, rows, damage));
+    if (map_changed) TRY(note_map(target, changed + renewed));
     const Health health = health_of_image(image_.source->size_bytes(), image_.map ? &*image_.map : nullptr, declared_end());
     image_row_->rescued_bytes = medium_->rescued_bytes = health.rescued_bytes;
     medium_->health = health.word;
@@ -343,15 +334,53 @@ uint64_t Run::declared_end() const {
     return end;
 }
 
-// The contents first, by the places that are known; then the metadata: a listing by the new map shows what of it is believed.
-Result<void> Run::renew_for_map(EnumerationTarget target, const std::vector<VolumeRow>& rows, const DamageMap& damage) {
-    TRY_ASSIGN(uint64_t changed, renew_verdicts(target, rows, damage));
-    target.map_changed = true;
-    for (const VolumeRow& row : rows) {
-        if (!volume_of(row).readable || is_due_for_listing(row, reader_)) continue;
-        TRY_ASSIGN(const EnumerationCounts counts, list_again(target, row, damage));
-        changed += counts.renewed_inodes;
+// Another map, or leave to repair, and other volumes may show themselves, or the same ones otherwise. What is known with its
+// repairs is not taken without them.
+bool Run::detects_anew(const EnumerationTarget& target, const std::vector<VolumeRow>& rows) const {
+    if (reader_.repairs == Repairs::none && std::any_of(rows.begin(), rows.end(), was_repaired)) return false;
+    return target.map_changed ||
+           std::any_of(rows.begin(), rows.end(), [this](const VolumeRow& row) { return is_due(row) && (row.view.empty() || was_listed_without_repairs(row)); });
+}
+
+bool Run::is_due(const VolumeRow& row) const {
+    return is_due_for_listing(row, reader_) || (was_listed_without_repairs(row) && reader_.repairs != Repairs::none);
+}
+
+// Lists what is due, what is new, and with another map everything: it says what of the metadata is believed. Returns how
+// many files show themselves as others.
+Result<uint64_t> Run::list_again(const EnumerationTarget& target, const std::vector<VolumeRow>& rows, const DamageMap& damage) {
+    Assessment assessment;
+    const bool anew = detects_anew(target, rows);
+    if (anew) {
+        FindingList findings;
+        volumes_.clear();
+        TRY_ASSIGN(assessment, detect(damage, findings));
+        const std::map<int, int> number_of = take_known_numbers(volumes_, rows);
+        for (Finding& finding : findings.findings)
+            if (const auto known = number_of.find(finding.volume); known != number_of.end()) finding.volume = known->second;
+        TRY(add_new_findings(target, findings));
     }
+    EnumerationCounts listed;
+    for (Volume& volume : volumes_) {
+        const auto row = std::find_if(rows.begin(), rows.end(), [&](const VolumeRow& r) { return r.volume == volume.number; });
+        const bool is_new = row == rows.end() || row->view != volume.view;
+        if (!is_new && !is_due(*row) && !(target.map_changed && volume.readable)) continue;
+        volume.detail = detail_before_listing(volume.detail);
+        if (volume.readable) volume.outcome = Outcome::read;
+        const VolumeRow* before = row == rows.end() ? nullptr : &*row;
+        TRY_ASSIGN(EnumerationCounts counts, list_volume(target, volume, damage, before));
+        if (before == nullptr || is_due(*before)) TRY(note_listed_again(target, volume, before, counts));
+        listed.add(std::move(counts));
+    }
+    if (!options_.exclude.empty()) TRY(context_.catalog.mark_excluded(target.medium));
+    TRY_ASSIGN(EnumerationCounts of_all, counts_in_catalog(context_.catalog, target.medium, target.medium_hash));
+    of_all.root_lost = std::move(listed.root_lost);
+    of_all.udf_corruption = std::move(listed.udf_corruption);
+    medium_->problems = problems_of(medium_->problems, of_all, assessment, target.now);
+    return listed.renewed_inodes;
+}
+
+Result<void> Run::note_map(const EnumerationTarget& target, uint64_t changed) {
     Finding finding;
     finding.code = "map_changed";
     finding.message = fmt::format("the rescue map changed since the last run: {} files have a new verdict", changed);
@@ -362,6 +391,26 @@ Result<void> Run::renew_for_map(EnumerationTarget target, const std::vector<Volu
     return {};
 }
 
+// `before`: nullptr for a volume that was not found before.
+Result<void> Run::note_listed_again(const EnumerationTarget& target, const Volume& volume, const VolumeRow* before, const EnumerationCounts& counts) {
+    const std::string_view outcome = to_string(volume.outcome);
+    Finding finding;
+    finding.volume = volume.number;
+    nlohmann::json evidence = {{"now", outcome}, {"inodes", counts.inodes}, {"new_inodes", counts.new_inodes}};
+    if (before == nullptr) {
+        finding.code = "volume_found_later";
+        finding.message = fmt::format("the volume was not found by the runs before: it is {}, with {} inodes", outcome, counts.new_inodes);
+    } else {
+        finding.code = "volume_listed_again";
+        finding.message = fmt::format("the volume was listed again, because {}: now it is {}, and {} inodes are new",
+                                      was_listed_without_repairs(*before) ? "nothing lost in it was to be repaired before" : "its reader was lost (" + before->outcome + ")",
+                                      outcome, counts.new_inodes);
+        evidence.update({{"before", before->outcome}, {"listings", listings_of(*before) + 1}});
+    }
+    finding.evidence = evidence.dump();
+    return context_.catalog.add_finding(target.medium, finding, target.now);
+}
+
 // Those that do not stand in the catalog yet.
 Result<void> Run::add_new_findings(const EnumerationTarget& target, const FindingList& list) {
     TRY_ASSIGN(const std::vector<FindingRow> known, context_.catalog.findings(target.medium_hash));
@@ -370,47 +419,6 @@ Result<void> Run::add_new_findings(const EnumerationTarget& target, const Findin
         if (std::none_of(known.begin(), known.end(), is_it)) TRY(context_.catalog.add_finding(target.medium, finding, target.now));
     }
     return {};
-}
-
-// A volume of the catalog; one without a view stands for the whole image, whose volumes could not be looked for.
-Result<EnumerationCounts> Run::list_again(EnumerationTarget target, const VolumeRow& row, const DamageMap& damage) {
-    target.again = true;
-    std::vector<Volume> all = std::exchange(volumes_, {});
-    Assessment assessment;
-    FindingList detection_findings;
-    if (row.view.empty()) {
-        TRY_ASSIGN(assessment, detect(damage, detection_findings));
-        all.clear();
-    } else {
-        const auto at = std::find_if(all.begin(), all.end(), [&](const Volume& volume) { return volume.number == row.volume; });
-        volumes_.push_back(*at);
-        volumes_.front().detail = detail_before_listing(row.detail);
-        volumes_.front().outcome = Outcome::read;
-        all.erase(at);
-    }
-    TRY(add_new_findings(target, detection_findings));
-    TRY_ASSIGN(EnumerationCounts counts, list_volumes(target, damage, &row));
-    if (!options_.exclude.empty()) TRY(context_.catalog.mark_excluded(target.medium));
-
-    TRY_ASSIGN(EnumerationCounts of_all, counts_in_catalog(context_.catalog, target.medium, target.medium_hash));
-    of_all.root_lost = counts.root_lost;
-    medium_->problems = problems_of(medium_->problems, of_all, assessment, target.now);
-    volumes_.insert(volumes_.end(), std::make_move_iterator(all.begin()), std::make_move_iterator(all.end()));
-    std::sort(volumes_.begin(), volumes_.end(), [](const Volume& a, const Volume& b) { return a.number < b.number; });
-    return counts;
-}
-
-// A volume whose reader was lost.
-Result<void> Run::list_lost_again(const EnumerationTarget& target, const VolumeRow& row, const DamageMap& damage) {
-    TRY_ASSIGN(const EnumerationCounts counts, list_again(target, row, damage));
-    const auto now = std::find_if(volumes_.begin(), volumes_.end(), [&](const Volume& volume) { return volume.number == row.volume; });
-    const std::string outcome(now == volumes_.end() ? "" : to_string(now->outcome));
-    Finding finding;
-    finding.code = "volume_listed_again";
-    finding.volume = row.volume;
-    finding.message = fmt::format("the volume was listed again, because its reader was lost ({}): now it is {}, and {} inodes are new", row.outcome, outcome, counts.new_inodes);
-    finding.evidence = nlohmann::json{{"before", row.outcome}, {"now", outcome}, {"listings", listings_of(row) + 1}, {"inodes", counts.inodes}, {"new_inodes", counts.new_inodes}}.dump();
-    return context_.catalog.add_finding(target.medium, finding, target.now);
 }
 
 Result<void> Run::copy() {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "image/reader_process.h"
+#include "ingest/known_volumes.h"
 
 namespace ntt {
 namespace {
@@ -66,7 +67,7 @@ bool is_due_for_listing(const VolumeRow& volume, const ReaderOptions& options) {
 
 std::string detail_before_listing(const std::string& detail) {
     json out = object_of(detail);
-    for (const char* key : {kListings, kLimits, "unreadable_directories"}) out.erase(key);
+    for (const char* key : {kListings, kLimits, kRepairsOff, "unreadable_directories"}) out.erase(key);
     return text_of(out);
 }
 
@@ -80,6 +81,8 @@ void note_listing(Volume& volume, const VolumeRow* before, const ReaderOptions& 
         if (options.program)
             for (const Limit& limit : limits_of(*options.program)) detail[kLimits][limit.key] = std::max(limit.value, number(known, limit.key).value_or(0));
     }
+    detail.erase(kRepairsOff);
+    if (options.repairs == Repairs::none && !detail.contains("repairs")) detail[kRepairsOff] = true;
     volume.detail = text_of(detail);
 }
 

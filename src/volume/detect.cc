@@ -11,6 +11,7 @@
 #include "volume/identify.h"
 #include "volume/partition_table.h"
 #include "volume/scan.h"
+#include "volume/sessions.h"
 #include "volume/volume.h"
 
 namespace ntt {
@@ -114,6 +115,7 @@ private:
     // A disk inside a container: false if there is no table in it, or nothing is recognised under it.
     Result<bool> add_table_in(const Region& region);
     Result<void> add_identified(const Region& region, const std::vector<Identity>& identities);
+    Result<void> add_later_sessions(const Region& region, const Identity& first);
     Draft& add_draft(const Region& region);
     void describe(Draft& draft, const Region& region, const Identity& identity) const;
     static void note_what_it_needs(Draft& draft, const Identity& identity);
@@ -241,6 +243,24 @@ Result<void> Detector::add_identified(const Region& region, const std::vector<Id
     return {};
 }
 
+// What was written to the disc later, with what that left of earlier sessions.
+Result<void> Detector::add_later_sessions(const Region& region, const Identity& first) {
+    if (first.fs_type != "iso9660" || first.size_bytes == 0) return {};
+    const ProbeWindow disc(*source_, region.range);
+    const std::vector<Session> sessions = later_sessions(disc, first.size_bytes);
+    if (disc.failure()) return *disc.failure();
+    int number = 1;
+    for (const Session& session : sessions) {
+        Region of_session = region;
+        of_session.context["session"] = ++number;
+        of_session.context["session_start"] = session.first_sector * 2048;
+        Identity identity = session.identity;
+        identity.size_bytes = session.end_bytes;
+        TRY(add_identified(of_session, {identity}));
+    }
+    return {};
+}
+
 Result<void> Detector::add(Region region) {
     const ByteRange partition = region.range;
     const size_t first = drafts_.size();
@@ -347,7 +367,9 @@ Result<void> Detector::add_sides_of_disc(const PartitionTable& table) {
 Result<void> Detector::add_whole(const std::vector<Identity>& at_start, const PartitionTable& table) {
     Region region{{0, source_->size_bytes()}, {{"table", "none"}}, Region::Bounds::open, false, 0};
     if (table.type != "none") region.context["table_there_too"] = table.type;
-    return at_start.empty() ? add(std::move(region)) : add_identified(region, at_start);
+    if (at_start.empty()) return add(std::move(region));
+    TRY(add_identified(region, at_start));
+    return add_later_sessions(region, at_start.front());
 }
 
 void Detector::find_overlaps() {
@@ -367,6 +389,8 @@ void Detector::find_overlaps() {
 std::vector<Volume> Detector::finish(FindingSink& findings, int first_number) {
     std::stable_sort(drafts_.begin(), drafts_.end(), [](const Draft& a, const Draft& b) {
         if (a.volume.offset_bytes != b.volume.offset_bytes) return a.volume.offset_bytes < b.volume.offset_bytes;
+        const auto session = [](const Draft& draft) { return draft.detail.value("session", 1); };
+        if (session(a) != session(b)) return session(a) < session(b);
         return rank_at_offset(a.volume) < rank_at_offset(b.volume);
     });
     find_overlaps();

@@ -58,12 +58,14 @@ bool has_rock_ridge(const ProbeWindow& window, const ProbeBytes& primary) {
 }  // namespace
 
 // Source: ECMA-119, sections 8.4 and 8.5; Joliet Specification (Microsoft, 1995).
-Found iso9660(const ProbeWindow& window) {
+Found iso9660(const ProbeWindow& window) { return iso9660(window, 0); }
+
+Found iso9660(const ProbeWindow& window, uint64_t first_sector) {
     ProbeBytes primary, joliet;
     std::vector<uint64_t> lost;
     bool ended = false;
     for (uint64_t i = 0; i < kMaxDescriptors && lost.size() <= kMaxLostDescriptors && !ended; ++i) {
-        const uint64_t at = kFirstDescriptor + i * kBlock;
+        const uint64_t at = first_sector * kBlock + kFirstDescriptor + i * kBlock;
         const ProbeBytes descriptor = window.read(at, kBlock);
         const uint8_t type = descriptor.u8(0);
         if (!descriptor.has(1, "CD001")) lost.push_back(at);

@@ -29,6 +29,7 @@ Found hfs(const ProbeWindow& window);  // HFS, HFS+, HFSX, and HFS+ inside an HF
 Found apfs(const ProbeWindow& window);
 // optical_filesystems.cc
 Found iso9660(const ProbeWindow& window);
+Found iso9660(const ProbeWindow& disc, uint64_t first_sector);  // of a session
 Found high_sierra(const ProbeWindow& window);
 Found udf(const ProbeWindow& window);
 // unix_filesystems.cc

@@ -531,6 +531,49 @@ TEST(Repairs, are_not_made_where_nothing_is_lost) {
     }
 }
 
+// A run that may repair makes good what one that might not left out: the medium as a whole, and one volume of two.
+TEST(Repairs, are_made_later_on_a_medium_that_was_first_read_without) {
+    NTT_NEED_TOOL("mformat");
+    Floppy floppy("-f 1440");
+    floppy.add("A.DAT", chosen_bytes(1, 20'000));
+    floppy.add("B.DAT", chosen_bytes(2, 20'000));
+    floppy.lose(0, zeros(512));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", floppy.image(), "--name", "m", "--no-repair"}).exit, 3);
+    EXPECT_TRUE(ntt.files("m").empty());
+    EXPECT_EQ(ntt.run({"ingest", floppy.image(), "--name", "m", "--no-repair"}).exit, 3);
+    EXPECT_EQ(ntt.run({"ingest", floppy.image(), "--name", "m"}).exit, 0);
+    for (const auto& [path, bytes] : floppy.contents) EXPECT_EQ(ntt.files("m").at(path)["blobid"], b3(bytes)) << path;
+    EXPECT_EQ(ntt.sql("SELECT volume, view, outcome FROM volume"), "1|fat12|read\n");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'volume_listed_again'"), "1\n");
+    EXPECT_EQ(ntt.run({"ingest", floppy.image(), "--name", "m"}).exit, 0);
+    EXPECT_EQ(ntt.run({"ingest", floppy.image(), "--name", "m", "--no-repair"}).exit, 0) << "what is known is not unlearned";
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'volume_listed_again'"), "1\n");
+    EXPECT_EQ(ntt.files("m").size(), 2u);
+    EXPECT_EQ(ntt.run({"verify"}).exit, 0);
+}
+
+// Without the map the stale boot sector of another format is what there is.
+TEST(Repairs, are_made_when_a_map_shows_later_that_a_boot_sector_was_not_read) {
+    NTT_NEED_TOOL("mformat");
+    Floppy floppy("-f 1440");
+    floppy.add("A.DAT", chosen_bytes(1, 20'000));
+    floppy.add("B.DAT", chosen_bytes(2, 20'000));
+    const Floppy other("-f 720");
+    floppy.lose(0, read_file(other.image()).substr(0, 512));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", floppy.image(), "--name", "m"}).exit, 3);
+    floppy.map_unread({{0, 512}});
+    ntt.run({"ingest", floppy.image(), "--name", "m"});
+    const auto files = ntt.files("m");
+    for (const auto& [path, bytes] : floppy.contents) {
+        ASSERT_TRUE(files.contains(path)) << path;
+        EXPECT_EQ(files.at(path)["status"], "stored") << path;
+        EXPECT_EQ(files.at(path)["blobid"], b3(bytes)) << path;
+    }
+    EXPECT_EQ(ntt.sql("SELECT json_extract(detail, '$.repairs[0].repair') FROM volume WHERE volume = 1"), "fat_boot_sector_rebuilt\n");
+}
+
 TEST(Repairs, stay_as_recorded_when_the_map_changes) {
     NTT_NEED_TOOL("mformat");
     Floppy floppy("-f 1440");

@@ -1,8 +1,12 @@
 // What ingest makes of images that hold more than one plain filesystem.
+#include <fmt/format.h>
+
+#include <filesystem>
 #include <set>
 #include <sstream>
 
 #include "acceptance/ntt.h"
+#include "base/hash.h"
 #include "support/containers.h"
 #include "support/images.h"
 
@@ -76,6 +80,87 @@ std::string with_file(const TempDir& dir, size_t size, size_t offset) {
     std::string image(size, '\0');
     image.replace(offset, 4 << 20, read_file(dir / "fs"));
     return image;
+}
+
+// Two sessions: the second takes over one file of the first, replaces one, drops one and adds one. Between them lies a gap of
+// 11,400 sectors that no drive reads.
+class TwoSessions {
+public:
+    TwoSessions() {
+        for (const char* tree : {"first", "second"}) std::filesystem::create_directory(dir_ / tree);
+        put("first/kept.bin", 1, 100'000);
+        put("first/changed.bin", 2, 50'000);
+        must("genisoimage -quiet -R -J -o first.iso first 2>&1", dir_.path().string());
+        put("second/changed.bin", 3, 40'000);
+        put("second/new.bin", 4, 70'000);
+        const uint64_t sectors = std::filesystem::file_size(dir_ / "first.iso") / 2048;
+        start = (sectors + 11'400 + 15) / 16 * 16;
+        must(fmt::format("genisoimage -quiet -R -J -C 0,{} -M first.iso -o second.iso second 2>&1", start), dir_.path().string());
+        write_file(image(), read_file(dir_ / "first.iso") + std::string((start - sectors) * 2048, '\0') + read_file(dir_ / "second.iso"));
+        gap = {sectors * 2048, (start - sectors) * 2048};
+    }
+    std::string image() const { return dir_ / "disc.iso"; }
+    std::string content(int n) const { return contents_.at(n); }
+
+    uint64_t start = 0;  // of the second session, in sectors
+    ByteRange gap;
+
+private:
+    void put(const std::string& path, int n, size_t size) {
+        contents_[n] = chosen_bytes(static_cast<unsigned>(n), size);
+        write_file(dir_ / path, contents_[n]);
+    }
+    TempDir dir_;
+    std::map<int, std::string> contents_;
+};
+
+TEST(Sessions, of_a_disc_are_volumes_each_and_the_later_one_has_the_files_of_the_earlier) {
+    NTT_NEED_TOOL("genisoimage");
+    const TwoSessions disc;
+    write_file(disc.image() + ".map", rescue_map(std::filesystem::file_size(disc.image()), {{disc.gap.offset, disc.gap.length}}, '-'));
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", disc.image(), "--name", "d"}).exit, 0);
+    EXPECT_EQ(ntt.sql("SELECT volume, view, outcome, ifnull(detail ->> '$.session', 1) FROM volume ORDER BY volume"),
+              "1|rockridge|read|1\n2|joliet|read|1\n3|iso9660|read|1\n4|rockridge|read|2\n5|joliet|read|2\n6|iso9660|read|2\n");
+    const auto files = ntt.files_by_volume("d");
+    EXPECT_EQ(files.size(), 3u * 2 + 3u * 3);
+    const std::map<std::pair<int, std::string>, int> expected = {{{1, "kept.bin"}, 1}, {{1, "changed.bin"}, 2}, {{4, "kept.bin"}, 1},
+                                                                 {{4, "changed.bin"}, 3}, {{4, "new.bin"}, 4}, {{6, "NEW.BIN"}, 4}};
+    for (const auto& [place, n] : expected) {
+        ASSERT_TRUE(files.contains(place)) << place.first << " " << place.second;
+        EXPECT_EQ(files.at(place)["blobid"], blake3_of(as_bytes(disc.content(n))).hex()) << place.first << " " << place.second;
+    }
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'image_larger_than_filesystem'"), "0\n");
+}
+
+TEST(Sessions, that_the_image_has_only_in_part_lose_what_lies_behind_its_end) {
+    NTT_NEED_TOOL("genisoimage");
+    const TwoSessions disc;
+    const std::string bytes = read_file(disc.image());
+    const uint64_t cut = bytes.find(disc.content(4), disc.start * 2048) + 4096;
+    ASSERT_LT(cut, bytes.size());
+    std::filesystem::resize_file(disc.image(), cut);
+    Ntt ntt;
+    EXPECT_EQ(ntt.run({"ingest", disc.image(), "--name", "d"}).exit, 3);
+    const auto files = ntt.files_by_volume("d");
+    EXPECT_EQ(files.at({4, "kept.bin"})["status"], "stored");
+    EXPECT_EQ(files.at({4, "new.bin"})["cause"], "BEYOND_EOF");
+    EXPECT_EQ(files.at({1, "changed.bin"})["blobid"], blake3_of(as_bytes(disc.content(2))).hex());
+}
+
+// The descriptors of an image file count their blocks from that file's start.
+TEST(Sessions, are_not_seen_in_an_image_file_that_stands_behind_the_disc) {
+    NTT_NEED_TOOL("genisoimage");
+    const TempDir dir;
+    std::filesystem::create_directory(dir / "t");
+    write_file(dir / "t/a.bin", chosen_bytes(1, 30'000));
+    must("genisoimage -quiet -R -o disc.iso t 2>&1", dir.path().string());
+    const std::string disc = read_file(dir / "disc.iso");
+    write_file(dir / "twice.iso", disc + disc);
+    Ntt ntt;
+    ntt.run({"ingest", dir / "twice.iso", "--name", "d"});
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM volume WHERE detail ->> '$.session' > 1"), "0\n");
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM finding WHERE code = 'image_larger_than_filesystem'"), "1\n");
 }
 
 TEST(FieldCase_V4, a_mirrors_member_and_a_logical_volume_in_one_piece_are_read_through) {

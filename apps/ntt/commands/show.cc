@@ -76,6 +76,13 @@ private:
         return out;
     }
 
+    // Volumes of a disc's later sessions share offset and view with the first.
+    static std::string shown_view(const VolumeRow& volume) {
+        const nlohmann::json detail = nlohmann::json::parse(volume.detail, nullptr, false);
+        const int session = detail.is_object() ? detail.value("session", 1) : 1;
+        return session == 1 ? volume.view : fmt::format("{} (session {})", volume.view, session);
+    }
+
     static std::string volume_table(const std::vector<VolumeRow>& volumes) {
         Table table({{"VOLUME", Table::Align::right},
                      {"OFFSET", Table::Align::right},
@@ -85,7 +92,7 @@ private:
                      {"OUTCOME"},
                      {"LABEL"}});
         for (const VolumeRow& v : volumes)
-            table.add({std::to_string(v.volume), with_commas(v.offset_bytes), human_size(v.size_bytes), v.view, v.role, v.outcome,
+            table.add({std::to_string(v.volume), with_commas(v.offset_bytes), human_size(v.size_bytes), shown_view(v), v.role, v.outcome,
                        v.label});
         return table.text();
     }

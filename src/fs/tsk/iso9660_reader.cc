@@ -98,9 +98,12 @@ Result<void> Iso9660Reader::open(FindingSink& findings) {
         const uint64_t at = uint64_t{block} * block_size_ + offset;
         return unread_at(at, length) ? std::string() : read_at(at, length);
     };
+    const json known = json::parse(volume_.detail, nullptr, false);
+    const uint64_t session = known.is_object() ? known.value("session_start", uint64_t{0}) : 0;
     const uint8_t wanted = context_.names == IsoNames::joliet ? 2 : 1;
     for (uint64_t i = 0; i < kMaxDescriptors; ++i) {
-        const ProbeBytes descriptor = window_.read((16 + i) * kIsoSector, kIsoSector);
+        const uint64_t at = session + (16 + i) * kIsoSector;
+        const ProbeBytes descriptor = window_.read(at, kIsoSector);
         if (!descriptor.has(1, "CD001")) continue;  // one that is lost
         if (descriptor.u8(0) == 255) break;
         if (descriptor.u8(0) != wanted || (wanted == 2 && !descriptor.has(88, "%/"))) continue;
@@ -109,7 +112,7 @@ Result<void> Iso9660Reader::open(FindingSink& findings) {
         root_ = {descriptor.le32(156 + 2) + descriptor.u8(156 + 1), descriptor.le32(156 + 10), ""};
         path_table_ = {uint64_t{descriptor.le32(140)} * block_size_, std::min<uint64_t>(descriptor.le32(132), kMaxPathTableBytes)};
         path_table_m_ = {uint64_t{descriptor.be32(148)} * block_size_, path_table_.length};
-        if (const auto lost = unread_at((16 + i) * kIsoSector, kIsoSector)) {
+        if (const auto lost = unread_at(at, kIsoSector)) {
             findings.add({"superblock_on_missing_sectors",
                           "the volume descriptor was not read from the medium; what the image holds there is used as far as a folder that was read bears it out",
                           json{{"cause", to_string(lost->cause)}, {"image_offset", lost->range.offset}}.dump(), volume_.number, {}});

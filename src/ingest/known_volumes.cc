@@ -1,0 +1,75 @@
+#include "ingest/known_volumes.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+namespace ntt {
+namespace {
+
+nlohmann::json detail_of(const VolumeRow& row) {
+    nlohmann::json detail = nlohmann::json::parse(row.detail, nullptr, false);
+    return detail.is_object() ? detail : nlohmann::json::object();
+}
+
+using Same = std::function<bool(const Volume&, const VolumeRow&)>;
+
+bool has_same_view(const Volume& volume, const VolumeRow& row) { return volume.offset_bytes == row.offset_bytes && volume.view == row.view; }
+
+bool has_same_family(const Volume& volume, const VolumeRow& row) {
+    return volume.offset_bytes == row.offset_bytes && !volume.fs_type.empty() && volume.fs_type == row.fs_type && row.fs_type != "iso9660";
+}
+
+bool was_nothing_there(const Volume& volume, const VolumeRow& row) { return row.view.empty() && volume.offset_bytes == row.offset_bytes; }
+
+bool was_nothing(const Volume&, const VolumeRow& row) { return row.view.empty(); }
+
+}  // namespace
+
+Volume volume_of(const VolumeRow& row) {
+    Volume volume;
+    volume.number = row.volume;
+    volume.offset_bytes = row.offset_bytes;
+    volume.size_bytes = row.size_bytes;
+    volume.view = row.view;
+    volume.fs_type = row.fs_type;
+    volume.label = row.label;
+    volume.uuid = row.uuid;
+    volume.readable = !row.view.empty() && row.outcome != to_string(Outcome::unsupported) && row.outcome != to_string(Outcome::skipped);
+    volume.role = Role::filesystem;
+    volume.detail = row.detail;
+    return volume;
+}
+
+std::map<int, int> take_known_numbers(std::vector<Volume>& found, const std::vector<VolumeRow>& rows) {
+    std::map<int, int> number_of;  // by the number of detection
+    std::set<int> taken;
+    int next = 1;
+    for (const VolumeRow& row : rows) next = std::max(next, row.volume + 1);
+    for (const Same& same : {Same(has_same_view), Same(has_same_family), Same(was_nothing_there), Same(was_nothing)}) {
+        for (const Volume& volume : found) {
+            if (number_of.count(volume.number) != 0) continue;
+            const auto row = std::find_if(rows.begin(), rows.end(), [&](const VolumeRow& r) { return taken.count(r.volume) == 0 && same(volume, r); });
+            if (row == rows.end()) continue;
+            taken.insert(row->volume);
+            number_of[volume.number] = row->volume;
+        }
+    }
+    for (Volume& volume : found) {
+        const auto [known, is_new] = number_of.try_emplace(volume.number, next);
+        if (is_new) ++next;
+        volume.number = known->second;
+    }
+    for (const VolumeRow& row : rows)
+        if (!row.view.empty() && taken.count(row.volume) == 0) found.push_back(volume_of(row));
+    std::sort(found.begin(), found.end(), [](const Volume& a, const Volume& b) { return a.number < b.number; });
+    return number_of;
+}
+
+bool was_listed_without_repairs(const VolumeRow& row) { return detail_of(row).contains(kRepairsOff); }
+
+bool was_repaired(const VolumeRow& row) { return detail_of(row).contains("repairs"); }
+
+}  // namespace ntt
