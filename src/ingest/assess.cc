@@ -7,6 +7,7 @@
 
 #include "fs/repair/repair.h"
 #include "image/isolated_archive.h"
+#include "volume/detail.h"
 #include "volume/recognise.h"
 
 namespace ntt {
@@ -146,11 +147,13 @@ private:
 
     // A filesystem over the whole image that ends before the image does, and before any other.
     Result<void> look_behind(Volume& volume, const std::vector<Volume>& volumes) {
-        const json detail = json::parse(volume.detail, nullptr, false);
-        if (!detail.is_object() || detail.value("table", "") != "none" || !detail.contains("declared_bytes")) return {};
+        const json detail = parse_detail(volume.detail);
+        const auto declared = number_in(detail, "declared_bytes");
+        if (text_in(detail, "table") != "none" || !declared) return {};
         if (detail.contains("raid_member") || detail.contains("logical_volume")) return {};      // the rest is the container's
-        if (detail.contains("views") && detail["views"].front() != volume.view) return {};  // said of the disc's first view
-        const auto end = checked_add(volume.offset_bytes, detail["declared_bytes"].get<uint64_t>());
+        const json views = detail.value("views", json());
+        if (views.is_array() && !views.empty() && views.front() != volume.view) return {};  // said of the disc's first view
+        const auto end = checked_add(volume.offset_bytes, *declared);
         // NTFS keeps a copy of its boot sector behind its last sector.
         const uint64_t allowed = volume.fs_type == "ntfs" ? 4096 : 0;
         if (!end || *end >= whole_.length || whole_.length - *end <= allowed) return {};

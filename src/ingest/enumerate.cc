@@ -20,6 +20,7 @@
 #include "copy/records.h"
 #include "diagnose/cross_link.h"
 #include "fs/isolated/reader_client.h"
+#include "volume/detail.h"
 
 namespace ntt {
 namespace {
@@ -557,10 +558,8 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
     if (target.map_changed && (!early_end || *early_end == Outcome::partial)) TRY(inserter.give_up_unseen());
     out.counts = inserter.counts();
     out.volume.outcome = early_end && *early_end != Outcome::partial ? *early_end : outcome_of_listing(volume, source.size_bytes(), out.counts);
-    json detail = json::parse(volume.detail, nullptr, false);
-    if (!detail.is_object()) detail = json::object();
-    const json seen = json::parse(reader.detail(), nullptr, false);
-    if (seen.is_object()) detail.update(seen);
+    json detail = parse_detail(volume.detail);
+    detail.update(parse_detail(reader.detail()));
     if (out.counts.unreadable_directories > 0) detail["unreadable_directories"] = out.counts.unreadable_directories;
     out.volume.detail = detail.dump(-1, ' ', false, json::error_handler_t::replace);
     return out;
@@ -581,9 +580,7 @@ Result<EnumerationCounts> counts_in_catalog(Catalog& catalog, MediumKey medium, 
     }
     TRY_ASSIGN(const std::vector<VolumeRow> volumes, catalog.volumes(medium_hash));
     for (const VolumeRow& volume : volumes) {
-        const json detail = json::parse(volume.detail, nullptr, false);
-        if (detail.is_object() && detail.contains("unreadable_directories") && detail["unreadable_directories"].is_number_unsigned())
-            out.unreadable_directories += detail["unreadable_directories"].get<uint64_t>();
+        out.unreadable_directories += number_in(parse_detail(volume.detail), "unreadable_directories").value_or(0);
     }
     return out;
 }

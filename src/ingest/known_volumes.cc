@@ -4,15 +4,10 @@
 #include <functional>
 #include <set>
 
-#include <nlohmann/json.hpp>
+#include "volume/detail.h"
 
 namespace ntt {
 namespace {
-
-nlohmann::json detail_of(const VolumeRow& row) {
-    nlohmann::json detail = nlohmann::json::parse(row.detail, nullptr, false);
-    return detail.is_object() ? detail : nlohmann::json::object();
-}
 
 using Same = std::function<bool(const Volume&, const VolumeRow&)>;
 
@@ -68,8 +63,8 @@ std::map<int, int> take_known_numbers(std::vector<Volume>& found, const std::vec
     return number_of;
 }
 
-bool was_listed_without_repairs(const VolumeRow& row) { return detail_of(row).contains(kRepairsOff); }
+bool was_listed_without_repairs(const VolumeRow& row) { return parse_detail(row.detail).contains(kRepairsOff); }
 
-bool was_repaired(const VolumeRow& row) { return detail_of(row).contains("repairs"); }
+bool was_repaired(const VolumeRow& row) { return parse_detail(row.detail).contains("repairs"); }
 
 }  // namespace ntt

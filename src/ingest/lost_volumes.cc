@@ -7,6 +7,7 @@
 
 #include "image/reader_process.h"
 #include "ingest/known_volumes.h"
+#include "volume/detail.h"
 
 namespace ntt {
 namespace {
@@ -28,24 +29,14 @@ std::array<Limit, 3> limits_of(const ReaderProgram& program) {
              {"patience_seconds", static_cast<uint64_t>(program.patience.count() / 1000)}}};
 }
 
-json object_of(const std::string& detail) {
-    json out = json::parse(detail, nullptr, false);
-    return out.is_object() ? out : json::object();
-}
-
 std::string text_of(const json& detail) { return detail.dump(-1, ' ', false, json::error_handler_t::replace); }
-
-std::optional<uint64_t> number(const json& object, const char* key) {
-    if (!object.is_object() || !object.contains(key) || !object[key].is_number_unsigned()) return std::nullopt;
-    return object[key].get<uint64_t>();
-}
 
 // Whether a limit is higher than any under which the volume was lost.
 bool had_less(const json& detail, const ReaderProgram& program) {
     if (!detail.contains(kLimits)) return false;
     const auto limits = limits_of(program);
     return std::any_of(limits.begin(), limits.end(), [&](const Limit& now) {
-        const std::optional<uint64_t> before = number(detail[kLimits], now.key);
+        const std::optional<uint64_t> before = number_in(detail[kLimits], now.key);
         return before && now.value > *before;
     });
 }
@@ -56,30 +47,30 @@ bool is_of_a_lost_reader(std::string_view outcome) {
     return outcome == to_string(Outcome::parser_crash) || outcome == to_string(Outcome::parser_timeout) || outcome == to_string(Outcome::budget);
 }
 
-uint64_t listings_of(const VolumeRow& volume) { return number(object_of(volume.detail), kListings).value_or(1); }
+uint64_t listings_of(const VolumeRow& volume) { return number_in(parse_detail(volume.detail), kListings).value_or(1); }
 
 bool is_due_for_listing(const VolumeRow& volume, const ReaderOptions& options) {
     const uint64_t listings = listings_of(volume);
     if (volume.outcome == to_string(Outcome::failed)) return listings == 0;
     if (!is_of_a_lost_reader(volume.outcome)) return false;
-    return listings < kMaxListings || (options.program && had_less(object_of(volume.detail), *options.program));
+    return listings < kMaxListings || (options.program && had_less(parse_detail(volume.detail), *options.program));
 }
 
 std::string detail_before_listing(const std::string& detail) {
-    json out = object_of(detail);
+    json out = parse_detail(detail);
     for (const char* key : {kListings, kLimits, kRepairsOff, "unreadable_directories"}) out.erase(key);
     return text_of(out);
 }
 
 void note_listing(Volume& volume, const VolumeRow* before, const ReaderOptions& options) {
-    json detail = object_of(volume.detail);  // a process may have said anything
+    json detail = parse_detail(volume.detail);  // a process may have said anything
     detail.erase(kListings);
     detail.erase(kLimits);
     if (is_of_a_lost_reader(to_string(volume.outcome))) {
         detail[kListings] = before == nullptr ? 1 : listings_of(*before) + 1;
-        const json known = before == nullptr ? json::object() : object_of(before->detail).value(kLimits, json::object());
+        const json known = before == nullptr ? json::object() : parse_detail(before->detail).value(kLimits, json::object());
         if (options.program)
-            for (const Limit& limit : limits_of(*options.program)) detail[kLimits][limit.key] = std::max(limit.value, number(known, limit.key).value_or(0));
+            for (const Limit& limit : limits_of(*options.program)) detail[kLimits][limit.key] = std::max(limit.value, number_in(known, limit.key).value_or(0));
     }
     detail.erase(kRepairsOff);
     if (options.repairs == Repairs::none && !detail.contains("repairs")) detail[kRepairsOff] = true;
@@ -93,7 +84,7 @@ Result<uint64_t> requeue_lost_volumes(Catalog& catalog, const std::string& mediu
     for (VolumeRow row : rows) {
         if (volume && row.volume != *volume) continue;
         if (!is_of_a_lost_reader(row.outcome) && row.outcome != to_string(Outcome::failed)) continue;
-        json detail = object_of(row.detail);
+        json detail = parse_detail(row.detail);
         detail[kListings] = 0;
         row.detail = text_of(detail);
         TRY(catalog.put_volume(row));

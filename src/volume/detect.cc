@@ -8,6 +8,7 @@
 
 #include "base/cause.h"
 #include "image/slice.h"
+#include "volume/detail.h"
 #include "volume/identify.h"
 #include "volume/partition_table.h"
 #include "volume/scan.h"
@@ -461,9 +462,9 @@ struct Unclaimed {
 
 // As its superblock declares, in whole sectors.
 std::optional<uint64_t> end_of_filesystem(const Volume& volume) {
-    const uint64_t declared = json::parse(volume.detail, nullptr, false).value("declared_bytes", uint64_t{0});
-    if (declared == 0) return {};
-    return checked_add(volume.offset_bytes, (declared + kSectorBytes - 1) / kSectorBytes * kSectorBytes);
+    const auto declared = number_in(parse_detail(volume.detail), "declared_bytes");
+    if (!declared || *declared == 0) return {};
+    return checked_add(volume.offset_bytes, (*declared + kSectorBytes - 1) / kSectorBytes * kSectorBytes);
 }
 
 std::vector<Unclaimed> unclaimed_in(const Detection& detection, uint64_t image_bytes) {

@@ -18,6 +18,16 @@ InodeEntry file(int64_t ino, uint64_t size, std::vector<Extent> extents, std::ve
 
 bool accepted(const InodeEntry& inode) { return !EntryChecker().check(inode); }
 
+TEST(FlatJson, may_hold_anything_but_depth_without_end) {
+    EXPECT_TRUE(is_flat_json(R"({"a":[{"b":"]]]}}}[[["}],"c\"[":1})"));
+    EXPECT_TRUE(is_flat_json(std::string(32, '[') + std::string(32, ']')));
+    EXPECT_FALSE(is_flat_json(std::string(33, '[') + std::string(33, ']')));
+    EXPECT_TRUE(is_flat_json('"' + std::string(1000, '[') + '"'));
+    EXPECT_FALSE(is_flat_json("{"));
+    EXPECT_FALSE(is_flat_json(""));
+    EXPECT_FALSE(is_flat_json("\"abc\"", 4));
+}
+
 TEST(EntryChecker, takes_what_covers_the_content_with_extents_and_faults) {
     EXPECT_TRUE(accepted(file(1, 0, {})));
     EXPECT_TRUE(accepted(file(1, 100, {{0, 512, 100, ExtentKind::data}})));

@@ -184,6 +184,14 @@ void attack(const std::string& what, Channel& parent, Message& message) {
         say(MessageType::host_failed, encode_host_failure({{0, 512}, errno_error(EIO, "read")}));
     } else if (what == "blame_the_host_beyond") {
         say(MessageType::host_failed, encode_host_failure({{uint64_t{1} << 60, 512}, errno_error(EIO, "read")}));
+    } else if (what == "detail_of_wrong_kinds" || what == "detail_without_end") {
+        const std::string detail = what == "detail_without_end" ? std::string(1'000'000, '[') + std::string(1'000'000, ']')
+                                                                : R"({"table":7,"declared_bytes":"none","views":[],"repairs":{},"session":"x","session_start":-1,"slot":[],"listings":{},"unreadable_directories":"many"})";
+        if (static_cast<MessageType>(message.type) == MessageType::end) message.bytes = encode_detail(detail);
+        if (static_cast<MessageType>(message.type) != MessageType::detection) return;
+        auto answer = decode_detection(message.bytes);
+        for (Volume& volume : answer->detection.volumes) volume.detail = detail;
+        message.bytes = encode_detection(*answer);
     } else if (what == "say_cancelled") {
         say(MessageType::failed, encode_error(make_error(ErrorCode::cancelled, "stop the run")));
     } else if (what == "say_changed") {

@@ -151,6 +151,23 @@ TEST(HostileReader, may_act_at_any_point_and_the_run_ends_with_a_code_of_the_con
     }
 }
 
+TEST(HostileReader, may_say_anything_of_its_volumes) {
+    NTT_NEED_TOOL("mformat");
+    for (const char* what : {"detail_of_wrong_kinds", "detail_without_end"}) {
+        for (const char* where : {"detect", "list:2"}) {
+            for (int nth = 1; nth <= 4; ++nth) {
+                SCOPED_TRACE(fmt::format("{} after {}, at message {}", what, where, nth));
+                Attacked attacked(what, nth, where);
+                const Ran ran = attacked.ingest(disk().image);
+                EXPECT_TRUE(ran.exit == 0 || ran.exit == 3) << ran.exit << ran.err;
+                expect_sound_totals(ran);
+                expect_nothing_is_made_up(attacked.ntt);
+                EXPECT_EQ(attacked.ntt.run({"show", attacked.ntt.sql("SELECT medium_hash FROM medium").substr(0, 32)}).exit, 0);
+            }
+        }
+    }
+}
+
 TEST(HostileReader, that_does_not_survive_the_search_for_volumes_costs_the_image_its_volumes) {
     NTT_NEED_TOOL("mformat");
     for (const auto& [what, outcome] : std::vector<std::pair<std::string, std::string>>{

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "command.h"
 #include "target.h"
+#include "volume/detail.h"
 
 namespace ntt::cli {
 namespace {
@@ -78,9 +79,8 @@ private:
 
     // Volumes of a disc's later sessions share offset and view with the first.
     static std::string shown_view(const VolumeRow& volume) {
-        const nlohmann::json detail = nlohmann::json::parse(volume.detail, nullptr, false);
-        const int session = detail.is_object() ? detail.value("session", 1) : 1;
-        return session == 1 ? volume.view : fmt::format("{} (session {})", volume.view, session);
+        const auto session = number_in(parse_detail(volume.detail), "session");
+        return session ? fmt::format("{} (session {})", volume.view, *session) : volume.view;
     }
 
     static std::string volume_table(const std::vector<VolumeRow>& volumes) {

@@ -27,8 +27,6 @@ bool is_path(std::string_view path) {
     return true;
 }
 
-bool is_json(const std::string& text) { return text.size() <= kMaxEvidenceBytes && nlohmann::json::accept(text); }
-
 // Sorted by place in the file, clipped to it, without overlaps; what stands behind an opaque extent covers nothing.
 Complaint check_extents(const InodeEntry& inode) {
     uint64_t covered = 0;
@@ -64,6 +62,21 @@ Complaint check_coverage(const InodeEntry& inode) {
 
 }  // namespace
 
+bool is_flat_json(std::string_view text, size_t max_bytes) {
+    constexpr int kMaxDepth = 32;  // ours goes to 5
+    if (text.size() > max_bytes) return false;
+    int depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_string && c == '\\') ++i;
+        else if (c == '"') in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '[') && ++depth > kMaxDepth) return false;
+        else if (!in_string && (c == '}' || c == ']')) --depth;
+    }
+    return nlohmann::json::accept(text);
+}
+
 Complaint EntryChecker::check(const InodeEntry& inode) {
     if (inode.ino < 0 || kTypes.find(inode.fs_type) == std::string_view::npos) return "an inode of impossible number or type";
     if (inode.size > INT64_MAX || inode.nlink > INT64_MAX) return "an inode of impossible size";
@@ -76,7 +89,7 @@ Complaint EntryChecker::check(const InodeEntry& inode) {
     for (const ContentFault& fault : inode.faults) {
         const auto end = checked_add(fault.file_offset, fault.length);
         if (!end || *end > inode.size || fault.file_offset < last) return "a fault beyond the file's end or out of order";
-        if (!is_json(fault.evidence)) return "evidence that is no JSON";
+        if (!is_flat_json(fault.evidence)) return "evidence that is no JSON";
         last = fault.file_offset;
     }
     const bool mapped = inode.access == ContentAccess::extents || inode.access == ContentAccess::unreadable;
@@ -107,7 +120,7 @@ Complaint EntryChecker::check(const Finding& finding) {
     if (finding.code.empty() || finding.code.size() > kMaxWord || !std::all_of(finding.code.begin(), finding.code.end(), of_a_code))
         return "a finding without a proper code";
     if (!is_utf8(finding.message)) return "a message that is no text";
-    if (!is_json(finding.evidence)) return "evidence that is no JSON";
+    if (!is_flat_json(finding.evidence)) return "evidence that is no JSON";
     if (++findings_ > kMaxFindings) return "more findings than anyone can read";
     return {};
 }

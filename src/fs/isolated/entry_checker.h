@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "fs/fs_reader.h"
 #include "fs/listing/inode_set.h"
@@ -14,6 +15,9 @@ namespace ntt {
 inline constexpr size_t kMaxPathOnWire = 72 << 10;    // kMaxPathBytes of folders, a name and a stream's name
 inline constexpr size_t kMaxEvidenceBytes = 256 << 10;
 inline constexpr uint64_t kMaxFindings = 100'000;     // of one volume
+
+// Whether it is JSON of at most `max_bytes` that can be parsed and written without deep recursion.
+bool is_flat_json(std::string_view text, size_t max_bytes = kMaxEvidenceBytes);
 
 // Of one listing. Each check returns what is wrong with an entry, nothing if it may be believed as far as its form
 // goes. Costs a bit for each inode.

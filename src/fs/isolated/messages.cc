@@ -1,7 +1,5 @@
 #include "fs/isolated/messages.h"
 
-#include <nlohmann/json.hpp>
-
 #include "fs/isolated/entry_checker.h"
 #include "image/reader_protocol.h"
 #include "os/channel.h"
@@ -153,7 +151,7 @@ Volume get_volume(WireReader& in) {
     volume.label = to_display_utf8(in.text(kMaxText));
     volume.uuid = to_display_utf8(in.text(kMaxWord));
     volume.detail = in.text(kMaxDetail);
-    if (!nlohmann::json::accept(volume.detail)) in.fail();
+    if (!is_flat_json(volume.detail, kMaxDetail)) in.fail();
     volume.role = get_enum(in, Role::unknown);
     volume.readable = in.flag();
     volume.outcome = get_enum(in, Outcome::skipped);
@@ -263,7 +261,7 @@ std::string encode_detail(const std::string& detail) {
 Result<std::string> decode_detail(std::string_view message) {
     WireReader in(message);
     std::string detail = in.text(kMaxDetail);
-    if (!in.ok() || !nlohmann::json::accept(detail)) return malformed("detail");
+    if (!in.ok() || !is_flat_json(detail, kMaxDetail)) return malformed("detail");
     return checked(in, std::move(detail), "detail");
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "fs/repair/proposers.h"
+#include "volume/detail.h"
 
 namespace ntt {
 namespace {
@@ -56,14 +57,9 @@ Result<uint64_t> sound_files(const ByteSource& source, const Volume& volume, con
     return counted.count();
 }
 
-json detail_of(const Volume& volume) {
-    json detail = json::parse(volume.detail, nullptr, false);
-    return detail.is_object() ? detail : json::object();
-}
-
 // From where the volume begins to where its partition ends; without a partition table, to where the image ends.
 ByteRange region_of(const Volume& volume, const Detection& detection, uint64_t image_bytes) {
-    const bool in_table = detection.table != "none" || detail_of(volume).contains("slot");  // a disc's Mac side is in one
+    const bool in_table = detection.table != "none" || parse_detail(volume.detail).contains("slot");  // a disc's Mac side is in one
     if (in_table && volume.size_bytes != 0) return volume.range();
     return {volume.offset_bytes, image_bytes > volume.offset_bytes ? image_bytes - volume.offset_bytes : 0};
 }
@@ -122,7 +118,7 @@ private:
             return v.readable && v.fs_type == proposal.fs_type && v.offset_bytes >= range.offset && v.offset_bytes < range.end();
         });
         if (found == out.detection.volumes.end()) return std::optional<Repaired>();
-        json detail = detail_of(*found);
+        json detail = parse_detail(found->detail);
         TRY_ASSIGN(detail["repairs"], record_of(proposal.repairs, source_));
         found->detail = detail.dump();
         for (Finding& finding : seen.list)
@@ -136,7 +132,7 @@ private:
 
     // Writes the counts into the record and makes the findings.
     Result<void> record(Repaired& repaired, uint64_t before) {
-        json detail = detail_of(repaired.volume);
+        json detail = parse_detail(repaired.volume.detail);
         for (json& repair : detail["repairs"]) {
             repair["files_before"] = before;
             repair["files_after"] = repaired.files;

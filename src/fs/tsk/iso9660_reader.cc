@@ -12,6 +12,7 @@
 #include "fs/listing/path_names.h"
 #include "fs/listing/tree_walk.h"
 #include "fs/listing/unread_ranges.h"
+#include "volume/detail.h"
 #include "volume/probe_window.h"
 
 namespace ntt {
@@ -98,8 +99,7 @@ Result<void> Iso9660Reader::open(FindingSink& findings) {
         const uint64_t at = uint64_t{block} * block_size_ + offset;
         return unread_at(at, length) ? std::string() : read_at(at, length);
     };
-    const json known = json::parse(volume_.detail, nullptr, false);
-    const uint64_t session = known.is_object() ? known.value("session_start", uint64_t{0}) : 0;
+    const uint64_t session = number_in(parse_detail(volume_.detail), "session_start").value_or(0);
     const uint8_t wanted = context_.names == IsoNames::joliet ? 2 : 1;
     for (uint64_t i = 0; i < kMaxDescriptors; ++i) {
         const uint64_t at = session + (16 + i) * kIsoSector;
