@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint64_t kSector = 512;
 constexpr size_t kPieceBytes = size_t{1} << 20;
-constexpr size_t kLookAhead = 36 * 1024;  // as far behind a start as a signature is looked for: ISO 9660's at 32 KiB
+constexpr size_t kLookAhead = 68 * 1024;  // as far behind a start as a signature is looked for: UFS2's at 65 KiB
 constexpr uint64_t kMiB = uint64_t{1} << 20, kTrack = 63 * kSector, kCylinder = 255 * kTrack;
 
 // Counts what is read, by whichever probe. A single look at a place reads a few MiB at most.
@@ -37,6 +37,8 @@ private:
 // Whether a filesystem could start at `at`: cheap, and wrong now and then.
 bool may_start_at(const ProbeBytes& bytes, uint64_t at) {
     if (bytes.le16(at + 1024 + 56) == 0xEF53) return true;
+    for (const uint64_t super : {uint64_t{8} << 10, uint64_t{64} << 10})
+        if (const uint32_t magic = bytes.le32(at + super + 1372); magic == 0x00011954 || magic == 0x19540119 || magic == 0x54190100 || magic == 0x19015419) return true;
     if (bytes.has(at + 1024, "H+") || bytes.has(at + 1024, "HX") || bytes.has(at + 1024, "BD") || bytes.has(at + 32769, "CD001")) return true;
     if (bytes.has(at + 3, "NTFS    ") || bytes.has(at + 3, "EXFAT   ")) return true;
     const uint8_t jump = bytes.u8(at), media = bytes.u8(at + 21);
@@ -98,14 +100,15 @@ bool has_fat_and_root(const ProbeWindow& window) {
     return true;
 }
 
-// Source: Microsoft exFAT specification, section 3.4: a sum over the first eleven sectors, repeated in the twelfth.
-bool has_exfat_checksum(const ProbeWindow& window) {
+// Source: Microsoft exFAT specification, section 3.4: a sum over the first eleven sectors, repeated in the twelfth; 4.1: the
+// table's first entry. The second tells the boot sectors from their backup, which stands twelve sectors behind.
+bool has_exfat_checksum_and_table(const ProbeWindow& window) {
     const ProbeBytes& boot = window.head();
     const uint64_t sector = uint64_t{1} << std::clamp<unsigned>(boot.u8(108), 9, 12);
     uint32_t sum = 0;
     for (uint64_t at = 0; at < 11 * sector; ++at)
         if (at != 106 && at != 107 && at != 112) sum = (sum << 31 | sum >> 1) + boot.u8(at);
-    return boot.le32(11 * sector) == sum;
+    return boot.le32(11 * sector) == sum && window.read(boot.le32(80) * sector, 4).le32(0) == 0xFFFFFFF8;
 }
 
 bool has_second_header(const ProbeWindow& window, uint64_t size) {
@@ -122,14 +125,27 @@ bool has_iso_root(const ProbeWindow& window) {
     return root_block != 0 && itself.u8(0) >= 34 && itself.le32(2) == root_block && itself.be32(6) == root_block && (itself.u8(25) & kFolder) != 0;
 }
 
-// `identity` is what identify() believes of `window`.
-bool is_believable(const ProbeWindow& window, const Identity& identity) {
+// Source: FreeBSD sys/ufs/ffs/fs.h: fs_sblockloc, and for UFS1 where UFS2 has it: the first group's inodes (fs_iblkno), where the
+// root's are the third. The magic of a group, which identify() has seen, tells a first superblock from its copies.
+bool has_ufs_root(const ProbeWindow& window, const Identity& identity) {
+    const bool is_ufs2 = identity.view == "ufs2", little = identity.notes.value("byte_order", "") == "little";
+    const ProbeBytes super = window.read(is_ufs2 ? 64 * 1024 : 8 * 1024, 64);
+    const auto u32 = [&](uint64_t at) { return little ? super.le32(at) : super.be32(at); };
+    constexpr uint64_t kRootInode = 2;
+    const ProbeBytes root = window.read(uint64_t{u32(16)} * u32(52) + kRootInode * (is_ufs2 ? 256 : 128), 2);
+    constexpr uint16_t kTypeMask = 0xF000, kFolder = 0x4000;
+    return ((little ? root.le16(0) : root.be16(0)) & kTypeMask) == kFolder;
+}
+
+// `identity` is what identify() believes of `window`. A filesystem may reach beyond the end of the image, if the window does.
+bool is_believable(const ProbeWindow& window, const Identity& identity, bool ends_with_image) {
     if (identity.role != Role::filesystem || identity.confidence != Confidence::sure || identity.start_bytes != 0) return false;
-    if (identity.size_bytes < 4096 || identity.size_bytes > window.visible_bytes()) return false;
+    if (identity.size_bytes < 4096 || (identity.size_bytes > window.visible_bytes() && !ends_with_image)) return false;
     if (identity.fs_type == "ext") return is_first_ext(window, identity.size_bytes);
     if (identity.fs_type == "ntfs") return has_mft(window);
     if (identity.fs_type == "fat") return has_fat_and_root(window);
-    if (identity.fs_type == "exfat") return has_exfat_checksum(window);
+    if (identity.fs_type == "exfat") return has_exfat_checksum_and_table(window);
+    if (identity.fs_type == "ufs") return has_ufs_root(window, identity);
     if (identity.fs_type == "hfsplus" || identity.fs_type == "hfs") return has_second_header(window, identity.size_bytes);
     return identity.fs_type == "iso9660" && has_iso_root(window);
 }
@@ -220,7 +236,7 @@ Result<std::vector<ScanHit>> FilesystemScan::search(ByteRange region) {
         TRY_ASSIGN(auto identities, identify(source, range));
         if (identities.empty()) continue;
         const ProbeWindow here(source, range);
-        const bool believable = is_believable(here, identities.front());
+        const bool believable = is_believable(here, identities.front(), region.end() >= source.size_bytes());
         if (here.failure()) return *here.failure();
         if (!believable) continue;
         places.start_at(place->at + (identities.front().size_bytes + kSector - 1) / kSector * kSector);

@@ -34,14 +34,15 @@ public:
     FilesystemScan& operator=(const FilesystemScan&) = delete;
 
     // Readable filesystems inside `region`, in order, none inside another. A signature alone makes no volume, since disks
-    // hold old superblocks, copies of superblocks and image files: the filesystem must lie inside the region and the image
-    // as a whole, and
+    // hold old superblocks, copies of superblocks and image files: the filesystem must lie inside the region, or the image must
+    // end inside it, and
     //   ext      be the first copy of its superblock (block group 0), with groups that add up to its size and a root folder
     //            where the first group says its inodes are
     //   NTFS     have a record ("FILE") where it says the MFT is
     //   FAT      have its media byte at the start of the table, and a root directory that looks like one
-    //   exFAT    have its boot sectors' checksum
-    //   HFS(+)   have its second header where it ends
+    //   exFAT    have its boot sectors' checksum, and a table where they say
+    //   HFS(+)   have its second header where it ends; so the image must have all of it
+    //   UFS      have a group of cylinders where it says, and a root folder among its inodes
     //   ISO 9660 have a root folder that points to itself
     // Fails only where the source cannot be read.
     Result<std::vector<ScanHit>> search(ByteRange region);

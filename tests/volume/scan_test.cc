@@ -124,7 +124,6 @@ TEST(Scan, ASignatureAloneMakesNoVolume) {
     copy_only.replace(0, 2048, std::string(2048, '\0'));
     const std::string fat = made("truncate -s 4M f && mkfs.fat f >/dev/null"), ntfs = made("truncate -s 4M f && mkfs.ntfs -q -F f"),
                       exfat = made("truncate -s 4M f && mkfs.exfat f >/dev/null");
-    std::string far_end = ext.substr(0, 3 * kMiB);  // only its beginning
     std::string no_table = fat;
     no_table.replace(no_table.find("\xF8\xFF\xFF"), 3, 3, '\0');
     std::string bad_root = fat;
@@ -136,12 +135,44 @@ TEST(Scan, ASignatureAloneMakesNoVolume) {
     no_root.replace(ProbeBytes(no_root).le32(2048 + 8) * size_t{1024}, 1024, std::string(1024, '\0'));
     std::string bad_exfat = exfat;
     bad_exfat[200] ^= 1;
-    for (const std::string* piece : {&copy_only, &far_end, &no_table, &bad_root, &no_mft, &no_root, &bad_exfat}) {
-        SCOPED_TRACE(piece - &copy_only);
+    const std::vector<std::pair<std::string, const std::string*>> pieces = {{"copy_only", &copy_only}, {"no_table", &no_table}, {"bad_root", &bad_root},
+                                                                            {"no_mft", &no_mft},       {"no_root", &no_root},   {"bad_exfat", &bad_exfat}};
+    for (const auto& [name, piece] : pieces) {
+        SCOPED_TRACE(name);
         const size_t at = 2 * kMiB + 512;
         const std::string image = put_in(at + piece->size() + 512, {{at, *piece}});
         const Detected found = detect_bytes(image);
         EXPECT_TRUE(filesystems(found).empty());
+    }
+}
+
+TEST(Scan, AFilesystemThatTheImageHasOnlyInPartIsFound) {
+    for (const char* tool : {"mkfs.ext2", "mkfs.fat", "mkfs.ntfs", "mkfs.exfat"}) NTT_NEED_TOOL(tool);
+    const std::vector<std::string> whole = {made("truncate -s 20M f && mkfs.ext2 -q -L part f"), made("truncate -s 20M f && mkfs.fat -n PART f >/dev/null"),
+                                            made("truncate -s 20M f && mkfs.ntfs -q -F -L part f"), made("truncate -s 20M f && mkfs.exfat -L part f >/dev/null")};
+    for (size_t i = 0; i < whole.size(); ++i) {
+        SCOPED_TRACE(i);
+        const size_t at = 2 * kMiB + 512;
+        const Detected found = detect_bytes(put_in(at + 12 * kMiB, {{at, whole[i].substr(0, 12 * kMiB)}}));
+        EXPECT_EQ(filesystems(found), (decltype(filesystems(found)){{at, i == 1 ? "PART" : "part"}}));
+        EXPECT_EQ(found.findings.count("filesystem_found_by_scan"), 1u);
+        EXPECT_EQ(found.findings.count("filesystem_beyond_image"), 1u);
+    }
+}
+
+TEST(Scan, UfsIsFoundByItsRootInode) {
+    NTT_NEED_TOOL("makefs");
+    for (const char* kind : {"version=1", "version=2"}) {
+        SCOPED_TRACE(kind);
+        const std::string ufs = made(std::string("mkdir t && echo x > t/x && makefs -t ffs -s 4m -o ") + kind + " f t >/dev/null 2>&1");
+        const size_t at = 2 * kMiB + 512;
+        const Detected found = detect_bytes(put_in(at + ufs.size() + kMiB, {{at, ufs}}));
+        ASSERT_EQ(filesystems(found).size(), 1u);
+        EXPECT_EQ(filesystems(found).front().first, at);
+        std::string no_root = ufs;
+        const ProbeBytes super(no_root.substr(std::string(kind) == "version=1" ? 8192 : 65536, 64));
+        no_root.replace(size_t{super.le32(16)} * super.le32(52), 1024, std::string(1024, '\0'));
+        EXPECT_TRUE(filesystems(detect_bytes(put_in(at + ufs.size() + kMiB, {{at, no_root}}))).empty());
     }
 }
 

@@ -133,7 +133,7 @@ Result<void> Iso9660Reader::list(EntrySink& sink, const CancelToken& cancel) {
     pending_ = {root_};
     seen_folders_.insert(root_.block);
     TRY(list_pending(sink, cancel));
-    if (names_missing_) TRY(list_unreached(sink, cancel));
+    TRY(list_unreached(sink, cancel));
     seen_folders_ = {};
     seen_records_ = {};
     paths_ = {};
@@ -219,11 +219,13 @@ std::vector<Iso9660Reader::PathTableEntry> Iso9660Reader::read_path_table(ByteRa
 }
 
 // Folders that the path table names and the walk has not reached, because the record of one above them is lost. One whose own
-// first record is lost too is believed if both tables have it: those below it keep their places.
+// first record is lost too is believed if both tables have it: those below it keep their places. Where the walk missed nothing,
+// what it has not reached is all that tells of records that became zeros: a folder's last sector may end anywhere.
 Result<void> Iso9660Reader::list_unreached(EntrySink& sink, const CancelToken& cancel) {
     std::vector<PathTableEntry> table = read_path_table(path_table_, ByteOrder::little), other = read_path_table(path_table_m_, ByteOrder::big);
     if (window_.failure()) return *window_.failure();
     if (table.size() < other.size()) table.swap(other);
+    const bool all_seemed_well = !names_missing_;
     for (size_t i = 1; i < table.size(); ++i) {
         TRY(cancel.check());
         const PathTableEntry& entry = table[i];
@@ -236,6 +238,9 @@ Result<void> Iso9660Reader::list_unreached(EntrySink& sink, const CancelToken& c
         if (!is_path_part(name)) name = as_path_part(name);
         Folder folder{entry.block, size.value_or(kIsoSector), above->second.empty() ? name : above->second + '/' + name, static_cast<int64_t>(entry.place)};
         if (folder.path.size() > kMaxPathBytes) continue;
+        if (all_seemed_well)
+            report_.add("directory_unreadable", "files may be missing here: the path table has a folder that none of the records names",
+                        {{"path", above->second}, {"folder", folder.path}}, std::nullopt, sink);
         report_.add("directory_by_path_table", "the record that names this folder is lost; the path table has it, under its plain name",
                     {{"path", folder.path}, {"image_offset", volume_.offset_bytes + entry.place}}, folder.ino, sink);
         InodeEntry inode;
