@@ -1,6 +1,7 @@
 #include "volume/scan.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "volume/probe_window.h"
@@ -34,11 +35,14 @@ private:
     mutable uint64_t read_bytes_ = 0;
 };
 
+// Of both versions, in both byte orders. Source: FreeBSD sys/ufs/ffs/fs.h.
+constexpr std::array<uint64_t, 2> kUfsSupers = {uint64_t{8} << 10, uint64_t{64} << 10};
+bool is_ufs_magic(uint32_t magic) { return magic == 0x00011954 || magic == 0x54190100 || magic == 0x19540119 || magic == 0x19015419; }
+
 // Whether a filesystem could start at `at`: cheap, and wrong now and then.
 bool may_start_at(const ProbeBytes& bytes, uint64_t at) {
     if (bytes.le16(at + 1024 + 56) == 0xEF53) return true;
-    for (const uint64_t super : {uint64_t{8} << 10, uint64_t{64} << 10})
-        if (const uint32_t magic = bytes.le32(at + super + 1372); magic == 0x00011954 || magic == 0x19540119 || magic == 0x54190100 || magic == 0x19015419) return true;
+    if (std::any_of(kUfsSupers.begin(), kUfsSupers.end(), [&](uint64_t super) { return is_ufs_magic(bytes.le32(at + super + 1372)); })) return true;
     if (bytes.has(at + 1024, "H+") || bytes.has(at + 1024, "HX") || bytes.has(at + 1024, "BD") || bytes.has(at + 32769, "CD001")) return true;
     if (bytes.has(at + 3, "NTFS    ") || bytes.has(at + 3, "EXFAT   ")) return true;
     const uint8_t jump = bytes.u8(at), media = bytes.u8(at + 21);
@@ -125,11 +129,13 @@ bool has_iso_root(const ProbeWindow& window) {
     return root_block != 0 && itself.u8(0) >= 34 && itself.le32(2) == root_block && itself.be32(6) == root_block && (itself.u8(25) & kFolder) != 0;
 }
 
-// Source: FreeBSD sys/ufs/ffs/fs.h: fs_sblockloc, and for UFS1 where UFS2 has it: the first group's inodes (fs_iblkno), where the
-// root's are the third. The magic of a group, which identify() has seen, tells a first superblock from its copies.
+// Source: FreeBSD sys/ufs/ffs/fs.h: the first group's inodes (fs_iblkno), of which the root's is the third. The magic of a
+// group, which identify() has seen, tells a first superblock from its copies.
 bool has_ufs_root(const ProbeWindow& window, const Identity& identity) {
     const bool is_ufs2 = identity.view == "ufs2", little = identity.notes.value("byte_order", "") == "little";
-    const ProbeBytes super = window.read(is_ufs2 ? 64 * 1024 : 8 * 1024, 64);
+    const auto place = std::find_if(kUfsSupers.begin(), kUfsSupers.end(), [&](uint64_t at) { return is_ufs_magic(window.read(at + 1372, 4).le32(0)); });
+    if (place == kUfsSupers.end()) return false;
+    const ProbeBytes super = window.read(*place, 64);
     const auto u32 = [&](uint64_t at) { return little ? super.le32(at) : super.be32(at); };
     constexpr uint64_t kRootInode = 2;
     const ProbeBytes root = window.read(uint64_t{u32(16)} * u32(52) + kRootInode * (is_ufs2 ? 256 : 128), 2);

@@ -170,7 +170,7 @@ TEST(Scan, UfsIsFoundByItsRootInode) {
         ASSERT_EQ(filesystems(found).size(), 1u);
         EXPECT_EQ(filesystems(found).front().first, at);
         std::string no_root = ufs;
-        const ProbeBytes super(no_root.substr(std::string(kind) == "version=1" ? 8192 : 65536, 64));
+        const ProbeBytes super(no_root.substr(8192, 64));  // where makefs puts it in both versions
         no_root.replace(size_t{super.le32(16)} * super.le32(52), 1024, std::string(1024, '\0'));
         EXPECT_TRUE(filesystems(detect_bytes(put_in(at + ufs.size() + kMiB, {{at, no_root}}))).empty());
     }
