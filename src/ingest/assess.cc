@@ -157,7 +157,7 @@ private:
         // NTFS keeps a copy of its boot sector behind its last sector.
         const uint64_t allowed = volume.fs_type == "ntfs" ? 4096 : 0;
         if (!end || *end >= whole_.length || whole_.length - *end <= allowed) return {};
-        if (std::any_of(volumes.begin(), volumes.end(), [&](const Volume& other) { return other.offset_bytes >= *end || (other.readable && other.range().end() > *end); })) return {};
+        if (std::any_of(volumes.begin(), volumes.end(), [&](const Volume& other) { return other.offset_bytes >= *end; })) return {};
         const ByteRange behind{*end, whole_.length - *end};
         TRY_ASSIGN(const std::optional<Fill> fill, fill_of(behind));
         json facts = {{"behind_bytes", behind.length}};

@@ -20,6 +20,7 @@
 #include "copy/records.h"
 #include "diagnose/cross_link.h"
 #include "fs/isolated/reader_client.h"
+#include "ingest/known_volumes.h"
 #include "volume/detail.h"
 
 namespace ntt {
@@ -282,7 +283,7 @@ private:
             row.processed_at = target_.now;
             return put(there, row, {});
         }
-        const Verdict verdict = damage_.judge(inode, volume_.range());
+        const Verdict verdict = damage_.judge(inode, reach_of(volume_));
         const std::vector<MissingRow> missing = rows_of(verdict.missing);
         if (!verdict.clean()) {
             note_cause(*verdict.cause);
@@ -431,7 +432,7 @@ private:
             if (is_structural(range)) inode.faults.push_back({range.cause, range.file_offset, range.length, "{}"});
         for (const Extent& extent : link.shared) inode.faults.push_back({Cause::CROSS_LINK, extent.file_offset, extent.length, finding.evidence});
         std::sort(inode.faults.begin(), inode.faults.end(), [](const ContentFault& a, const ContentFault& b) { return a.file_offset < b.file_offset; });
-        const Verdict verdict = damage_.judge(inode, volume_.range());
+        const Verdict verdict = damage_.judge(inode, reach_of(volume_));
         return target_.catalog.set_verdict(target_.medium, volume_.number, link.ino, verdict.cause, verdict.missing_bytes, verdict.evidence,
                                            rows_of(verdict.missing), Catalog::Requeue::yes);
     }
@@ -592,7 +593,7 @@ Result<uint64_t> renew_verdicts(const EnumerationTarget& target, const std::vect
         Verdict verdict;
     };
     std::map<int, ByteRange> places;
-    for (const VolumeRow& volume : volumes) places[volume.volume] = {volume.offset_bytes, volume.size_bytes};
+    for (const VolumeRow& volume : volumes) places[volume.volume] = reach_of(volume_of(volume));
     std::vector<Change> changes;
     TRY(target.catalog.for_each_inode(target.medium, std::nullopt, [&](const InodeRow& row) -> Result<void> {
         if (row.fs_type != 'f') return {};

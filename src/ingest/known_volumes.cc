@@ -4,6 +4,7 @@
 #include <functional>
 #include <set>
 
+#include "ingest/lost_volumes.h"
 #include "volume/detail.h"
 
 namespace ntt {
@@ -19,7 +20,7 @@ bool has_same_family(const Volume& volume, const VolumeRow& row) {
 
 bool was_nothing_there(const Volume& volume, const VolumeRow& row) { return row.view.empty() && volume.offset_bytes == row.offset_bytes; }
 
-bool was_nothing(const Volume&, const VolumeRow& row) { return row.view.empty(); }
+bool stood_for_a_lost_search(const Volume&, const VolumeRow& row) { return row.view.empty() && is_of_a_lost_reader(row.outcome); }
 
 }  // namespace
 
@@ -43,7 +44,7 @@ std::map<int, int> take_known_numbers(std::vector<Volume>& found, const std::vec
     std::set<int> taken;
     int next = 1;
     for (const VolumeRow& row : rows) next = std::max(next, row.volume + 1);
-    for (const Same& same : {Same(has_same_view), Same(has_same_family), Same(was_nothing_there), Same(was_nothing)}) {
+    for (const Same& same : {Same(has_same_view), Same(has_same_family), Same(was_nothing_there), Same(stood_for_a_lost_search)}) {
         for (const Volume& volume : found) {
             if (number_of.count(volume.number) != 0) continue;
             const auto row = std::find_if(rows.begin(), rows.end(), [&](const VolumeRow& r) { return taken.count(r.volume) == 0 && same(volume, r); });

@@ -13,9 +13,9 @@ namespace ntt {
 Volume volume_of(const VolumeRow& row);
 
 // `found`: what detection sees now; `rows`: what it saw before. A volume is the same if offset and view are, or, but for the
-// views of a disc, offset and filesystem family. What is new takes the number of a row without a view (nothing was
-// recognised there, and now something is), at its own offset if there is one, else a number that no row has. A row with a view
-// that is not found any more stays as it was: its files are in the catalog.
+// views of a disc, offset and filesystem family. What is new takes the number of a row without a view at its offset (nothing was
+// recognised there), or of one that only says that the search for volumes was lost, else a number that no row has. A row with a
+// view that is not found any more stays as it was: its files are in the catalog.
 //
 // Gives each volume its number, adds those that stay, sorts by number. Returns the number that stands for each that
 // detection gave, for its findings.

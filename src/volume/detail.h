@@ -9,6 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "volume/volume.h"
+
 namespace ntt {
 
 // An object, whatever `detail` is.
@@ -25,6 +27,13 @@ inline std::optional<uint64_t> number_in(const nlohmann::json& object, const cha
 inline std::optional<std::string> text_in(const nlohmann::json& object, const char* key) {
     const auto field = object.is_object() ? object.find(key) : object.end();
     return field != object.end() && field->is_string() ? std::optional(field->get<std::string>()) : std::nullopt;
+}
+
+// Where the files of a volume may lie in the image: in its range; those of a disc's later session in all that was written before
+// as well.
+inline ByteRange reach_of(const Volume& volume) {
+    const bool is_later_session = volume.fs_type == "iso9660" && number_in(parse_detail(volume.detail), "session");
+    return is_later_session ? ByteRange{0, volume.range().end()} : volume.range();
 }
 
 }  // namespace ntt

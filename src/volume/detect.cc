@@ -253,10 +253,10 @@ Result<void> Detector::add_later_sessions(const Region& region, const Identity& 
     int number = 1;
     for (const Session& session : sessions) {
         Region of_session = region;
+        of_session.range = {session.range.offset, source_->size_bytes() - session.range.offset};
         of_session.context["session"] = ++number;
-        of_session.context["session_start"] = session.first_sector * 2048;
         Identity identity = session.identity;
-        identity.size_bytes = session.end_bytes;
+        identity.size_bytes = session.range.length;
         TRY(add_identified(of_session, {identity}));
     }
     return {};
@@ -390,8 +390,6 @@ void Detector::find_overlaps() {
 std::vector<Volume> Detector::finish(FindingSink& findings, int first_number) {
     std::stable_sort(drafts_.begin(), drafts_.end(), [](const Draft& a, const Draft& b) {
         if (a.volume.offset_bytes != b.volume.offset_bytes) return a.volume.offset_bytes < b.volume.offset_bytes;
-        const auto session = [](const Draft& draft) { return draft.detail.value("session", 1); };
-        if (session(a) != session(b)) return session(a) < session(b);
         return rank_at_offset(a.volume) < rank_at_offset(b.volume);
     });
     find_overlaps();

@@ -19,8 +19,7 @@ bool has_root_of_its_own(const ProbeWindow& disc, const ProbeBytes& descriptor, 
 }
 
 // The size counts from the session's start; some programs count from the disc's.
-uint64_t end_of(uint64_t first_sector, uint64_t declared_bytes, uint64_t disc_bytes) {
-    const uint64_t start = first_sector * kSector;
+uint64_t end_of(uint64_t start, uint64_t declared_bytes, uint64_t disc_bytes) {
     const bool from_disc = declared_bytes > start && start + declared_bytes > disc_bytes && declared_bytes <= disc_bytes;
     return from_disc ? declared_bytes : start + declared_bytes;
 }
@@ -43,8 +42,8 @@ std::vector<Session> later_sessions(const ProbeWindow& disc, uint64_t from_bytes
         if (!has_root_of_its_own(disc, disc.read(sector * kSector, kSector), first)) continue;
         auto identity = probes::iso9660(disc, first);
         if (!identity) continue;
-        const uint64_t session_end = end_of(first, identity->size_bytes, disc.visible_bytes());
-        out.push_back({first, session_end, std::move(*identity)});
+        const uint64_t start = first * kSector, session_end = end_of(start, identity->size_bytes, disc.visible_bytes());
+        out.push_back({{start, session_end - start}, std::move(*identity)});
     }
     return out;
 }

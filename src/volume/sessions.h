@@ -11,8 +11,7 @@ namespace ntt {
 // A later session of a disc: a tree of its own, over files of its own and those of earlier sessions. Its block numbers
 // count from the start of the disc, its descriptors stand 16 sectors behind its own start.
 struct Session {
-    uint64_t first_sector = 0;  // of 2,048 bytes
-    uint64_t end_bytes = 0;     // of the disc; may reach beyond the image
+    ByteRange range;  // of the disc, its own part; may reach beyond the image
     Identity identity;
 };
 

@@ -49,8 +49,8 @@ struct Detection {
 // with nothing recognisable gives one volume over the whole image with outcome no_filesystem.
 //
 // A disc gives a volume for each of its views: the same files under the names of Rock Ridge, of Joliet, of ISO 9660 itself,
-// and its UDF and Apple sides. Each later session of a disc gives its views too: at the disc's offset, as their block numbers
-// count from there, and reaching to the session's end, with `session` (from 2 on) and `session_start` (bytes) in the detail. A volume is (offset, view). At one offset what holds other volumes comes first, then the
+// and its UDF and Apple sides. Each later session of a disc gives its views too, at its own offset, with `session` (from 2 on)
+// in the detail: their block numbers count from the disc's start, and files of earlier sessions lie in front (reach_of() in detail.h). A volume is (offset, view). At one offset what holds other volumes comes first, then the
 // richest names: rockridge, joliet, iso9660, others. `views` in the detail of each lists them all.
 //
 // Findings (volume number set where there is one): partition_beyond_image, partition_table_damaged (partitions may be

@@ -45,10 +45,18 @@ TEST(KnownNumbers, stay_with_a_filesystem_that_shows_itself_as_another_of_its_fa
     EXPECT_EQ(texts(found), (Texts{"1@0 ext4", "2@4096 rockridge", "3@4096 joliet"})) << "the views of a disc are different names";
 }
 
-TEST(KnownNumbers, of_nothing_go_to_what_is_found_there_and_then_to_what_is_found_at_all) {
-    std::vector<Volume> found = {seen(1, 1024, "ext4", "ext"), seen(2, 2048, "ntfs", "ntfs"), seen(3, 4096, "fat16", "fat")};
+TEST(KnownNumbers, of_nothing_go_to_what_is_found_there) {
+    std::vector<Volume> found = {seen(1, 1024, "ext4", "ext"), seen(2, 2048, "ntfs", "ntfs")};
     take_known_numbers(found, {known(1, 0, "", ""), known(2, 2048, "", "")});
-    EXPECT_EQ(texts(found), (Texts{"1@1024 ext4", "2@2048 ntfs", "3@4096 fat16"}));
+    EXPECT_EQ(texts(found), (Texts{"2@2048 ntfs", "3@1024 ext4"}));
+}
+
+TEST(KnownNumbers, of_a_search_that_was_lost_go_to_what_is_found_now) {
+    VolumeRow lost = known(1, 0, "", "");
+    lost.outcome = "parser_crash";
+    std::vector<Volume> found = {seen(1, 1024, "ext4", "ext"), seen(2, 2048, "ntfs", "ntfs")};
+    take_known_numbers(found, {lost});
+    EXPECT_EQ(texts(found), (Texts{"1@1024 ext4", "2@2048 ntfs"}));
 }
 
 TEST(KnownNumbers, of_volumes_that_are_not_found_any_more_are_nobody_elses) {

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "volume/detail.h"
+
 namespace ntt {
 
 namespace {
@@ -123,8 +125,9 @@ bool shares_extents(std::string_view family) {
 
 ListingBudget ListingBudget::of(const Volume& volume, uint64_t image_bytes) {
     constexpr uint64_t kMiB = uint64_t{1} << 20, kGiB = uint64_t{1} << 30;
-    const uint64_t bytes = std::min(image_bytes, uint64_t{1} << 48) - std::min({volume.offset_bytes, image_bytes, uint64_t{1} << 48});
-    const uint64_t held = std::min(bytes, volume.size_bytes == 0 ? bytes : volume.size_bytes);
+    const ByteRange reach = reach_of(volume);
+    const uint64_t bytes = std::min(image_bytes, uint64_t{1} << 48) - std::min({reach.offset, image_bytes, uint64_t{1} << 48});
+    const uint64_t held = std::min(bytes, reach.length == 0 ? bytes : reach.length);
     ListingBudget budget;
     budget.names = 100'000 + held / 256;
     budget.names_in_directory = 20'000'000;

@@ -30,7 +30,8 @@ class Iso9660Reader final : public FsReader {
 public:
     Iso9660Reader(const ByteSource& source, const Volume& volume, UnreadRanges unread)
         : volume_(volume),
-          window_(source, {volume.offset_bytes, source.size_bytes() - volume.offset_bytes}),
+          base_(reach_of(volume).offset),
+          window_(source, {base_, source.size_bytes() - base_}),
           unread_(std::move(unread)),
           report_(volume.number) {}
 
@@ -67,7 +68,7 @@ private:
     std::vector<PathTableEntry> read_path_table(ByteRange place, ByteOrder order);
     std::optional<uint64_t> folder_at(uint32_t block) const;
     std::optional<UnreadRange> unread_at(uint64_t offset, uint64_t length) const {
-        return unread_.in({volume_.offset_bytes + offset, length});
+        return unread_.in({base_ + offset, length});
     }
     Result<void> visit(const Folder& folder, const std::vector<IsoRecord>& pieces, EntrySink& sink);
     InodeEntry describe(const std::vector<IsoRecord>& pieces) const;
@@ -77,6 +78,7 @@ private:
     }
 
     Volume volume_;
+    uint64_t base_;       // of the image: where block numbers count from
     ProbeWindow window_;  // to the end of the image: what the descriptor declares can be short of what is there
     UnreadRanges unread_;
     ListingReport report_;
@@ -99,10 +101,10 @@ Result<void> Iso9660Reader::open(FindingSink& findings) {
         const uint64_t at = uint64_t{block} * block_size_ + offset;
         return unread_at(at, length) ? std::string() : read_at(at, length);
     };
-    const uint64_t session = number_in(parse_detail(volume_.detail), "session_start").value_or(0);
+    const uint64_t start = volume_.offset_bytes - base_;
     const uint8_t wanted = context_.names == IsoNames::joliet ? 2 : 1;
     for (uint64_t i = 0; i < kMaxDescriptors; ++i) {
-        const uint64_t at = session + (16 + i) * kIsoSector;
+        const uint64_t at = start + (16 + i) * kIsoSector;
         const ProbeBytes descriptor = window_.read(at, kIsoSector);
         if (!descriptor.has(1, "CD001")) continue;  // one that is lost
         if (descriptor.u8(0) == 255) break;
@@ -152,11 +154,11 @@ Result<void> Iso9660Reader::list_folder(const Folder& folder, EntrySink& sink) {
     const auto unreadable = [&](uint64_t offset, const char* reason) {
         names_missing_ = true;
         report_.add("directory_unreadable", "files may be missing here",
-                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + offset}, {"reason", reason}}, std::nullopt,
+                    {{"path", folder.path}, {"image_offset", base_ + offset}, {"reason", reason}}, std::nullopt,
                     sink);
     };
     const uint64_t start = uint64_t{folder.block} * block_size_;
-    if (unread_.any()) sink.add_directory({folder.path, folder.ino, {{volume_.offset_bytes + start, std::min(folder.size, kMaxDirectoryBytes)}}});
+    if (unread_.any()) sink.add_directory({folder.path, folder.ino, {{base_ + start, std::min(folder.size, kMaxDirectoryBytes)}}});
     if (folder.size > kMaxDirectoryBytes) unreadable(start, "the folder is larger than any is");
     std::vector<IsoRecord> records, file;
     for (uint64_t done = 0; done < std::min(folder.size, kMaxDirectoryBytes); done += kIsoSector) {
@@ -242,7 +244,7 @@ Result<void> Iso9660Reader::list_unreached(EntrySink& sink, const CancelToken& c
             report_.add("directory_unreadable", "files may be missing here: the path table has a folder that none of the records names",
                         {{"path", above->second}, {"folder", folder.path}}, std::nullopt, sink);
         report_.add("directory_by_path_table", "the record that names this folder is lost; the path table has it, under its plain name",
-                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + entry.place}}, folder.ino, sink);
+                    {{"path", folder.path}, {"image_offset", base_ + entry.place}}, folder.ino, sink);
         InodeEntry inode;
         inode.ino = *folder.ino;
         inode.fs_ino = std::to_string(entry.place);
@@ -256,7 +258,7 @@ Result<void> Iso9660Reader::list_unreached(EntrySink& sink, const CancelToken& c
         TRY(list_pending(sink, cancel));
         if (!size && !names_missing_)  // it was not said yet
             report_.add("directory_unreadable", "files may be missing here: the folder's first record, which says how long it is, is lost",
-                        {{"path", path}, {"image_offset", volume_.offset_bytes + uint64_t{entry.block} * block_size_}}, static_cast<int64_t>(entry.place), sink);
+                        {{"path", path}, {"image_offset", base_ + uint64_t{entry.block} * block_size_}}, static_cast<int64_t>(entry.place), sink);
     }
     return {};
 }
@@ -269,7 +271,7 @@ Result<void> Iso9660Reader::visit(const Folder& folder, const std::vector<IsoRec
     }
     if (!seen_records_.insert(record.offset)) {
         report_.add("directory_loop", "a part of a folder stands in two places; its names are listed where they were seen first",
-                    {{"path", folder.path}, {"image_offset", volume_.offset_bytes + record.offset}}, std::nullopt, sink);
+                    {{"path", folder.path}, {"image_offset", base_ + record.offset}}, std::nullopt, sink);
         return {};
     }
     InodeEntry inode = describe(pieces);
@@ -345,7 +347,7 @@ InodeEntry Iso9660Reader::describe(const std::vector<IsoRecord>& pieces) const {
     ContentMap map(out.size, volume_.size_bytes);
     uint64_t file_offset = 0;
     for (const IsoRecord& piece : pieces) {
-        uint64_t at = volume_.offset_bytes + piece.block * block_size_;
+        uint64_t at = base_ + piece.block * block_size_;
         if (piece.unit == 0) {
             map.add_data(file_offset, at, piece.size);
         } else {  // units of the file with gaps between them

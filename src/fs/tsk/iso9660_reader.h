@@ -9,8 +9,9 @@ namespace ntt {
 
 // Walks the tree that `volume.view` names: rockridge (names, modes, links and times of Rock Ridge), joliet, or iso9660 (the
 // plain names, without their version if that is 1).
-// Of a disc with several sessions the one that detail.session_start (bytes) names; all block numbers count from the disc's start.
-// Numbers: ino is the offset of the directory record from the volume's start in bytes; a hard link on a disc is two
+// Of a disc's later session (`session` in the volume's detail) only the descriptors stand in the volume; its block numbers
+// count from the disc's start.
+// Numbers: ino is the offset of the directory record in bytes from where block numbers count; a hard link on a disc is two
 // records, so two inodes on the same sectors. A resource fork (an associated file) is a stream "rsrc": ino = 2^62 + the
 // record's offset, path = the file's + ":rsrc".
 // Records in sectors that were not read are not believed. Folders below lost ones come from the path table, under their
