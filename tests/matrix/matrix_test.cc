@@ -4,6 +4,7 @@
 // Rules: nothing is called stored that was not put in; no fewer files come out whole than from the better peer. The
 // document docs/damage-matrix.md is written by
 //     NTT_WRITE_DAMAGE_MATRIX=docs/damage-matrix.md test_matrix
+// NTT_MATRIX_SEED=N has other garbage.
 
 #include <algorithm>
 #include <cstdlib>
@@ -46,7 +47,8 @@ std::string inverted(std::string image, const std::vector<ImageRange>& ranges, c
     return each_byte(std::move(image), ranges, [](char c, uint64_t) { return static_cast<char>(~c); });
 }
 std::string garbage(std::string image, const std::vector<ImageRange>& ranges, const std::string&) {
-    const std::string bytes = chosen_bytes(4711, 1 << 16);
+    static const char* const seed = std::getenv("NTT_MATRIX_SEED");
+    static const std::string bytes = chosen_bytes(seed == nullptr ? 4711 : static_cast<uint32_t>(std::strtoul(seed, nullptr, 10)), 1 << 16);
     return each_byte(std::move(image), ranges, [&](char, uint64_t at) { return bytes[(at * 31 + at / 512) % bytes.size()]; });
 }
 std::string cut(std::string image, const std::vector<ImageRange>& ranges, const std::string&) {

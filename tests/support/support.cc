@@ -72,7 +72,7 @@ void patch_file(const std::string& path, uint64_t offset, std::string_view bytes
 
 std::string chosen_bytes(uint32_t seed, size_t size) {
     std::string out(size, '\0');
-    uint64_t state = uint64_t{seed} * 0x9E3779B97F4A7C15u + 1;
+    uint64_t state = (uint64_t{seed} + 1) * 0xD1B54A32D192ED03u;  // far from the step: the next seed must not give this content from its second byte on
     for (char& c : out) {  // splitmix64, one byte a step
         state += 0x9E3779B97F4A7C15u;
         uint64_t z = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9u;
