@@ -365,11 +365,12 @@ Result<uint64_t> Run::list_again(const EnumerationTarget& target, const std::vec
         const auto row = std::find_if(rows.begin(), rows.end(), [&](const VolumeRow& r) { return r.volume == volume.number; });
         const bool is_new = row == rows.end() || row->view != volume.view;
         if (!is_new && !is_due(*row) && !(target.map_changed && volume.readable)) continue;
+        if (!anew && !volume.readable) continue;  // nothing else is known of it than before
         volume.detail = detail_before_listing(volume.detail);
         if (volume.readable) volume.outcome = Outcome::read;
         const VolumeRow* before = row == rows.end() ? nullptr : &*row;
         TRY_ASSIGN(EnumerationCounts counts, list_volume(target, volume, damage, before));
-        if (before == nullptr || is_due(*before)) TRY(note_listed_again(target, volume, before, counts));
+        if (volume.readable && (before == nullptr || is_due(*before))) TRY(note_listed_again(target, volume, before, counts));
         listed.add(std::move(counts));
     }
     if (!options_.exclude.empty()) TRY(context_.catalog.mark_excluded(target.medium));

@@ -33,8 +33,9 @@ Volume volume_of(const VolumeRow& row) {
     volume.fs_type = row.fs_type;
     volume.label = row.label;
     volume.uuid = row.uuid;
-    volume.readable = !row.view.empty() && row.outcome != to_string(Outcome::unsupported) && row.outcome != to_string(Outcome::skipped);
-    volume.role = Role::filesystem;
+    volume.outcome = outcome_from(row.outcome).value_or(Outcome::no_filesystem);
+    volume.role = role_from(row.role).value_or(Role::unknown);
+    volume.readable = !row.view.empty() && volume.outcome != Outcome::unsupported && volume.outcome != Outcome::skipped;
     volume.detail = row.detail;
     return volume;
 }

@@ -33,4 +33,18 @@ std::string_view to_string(Outcome outcome) {
     NTT_CHECK(false, "an outcome out of range");
 }
 
+std::optional<Role> role_from(std::string_view word) {
+    for (auto role = Role::filesystem;; role = static_cast<Role>(static_cast<uint8_t>(role) + 1)) {
+        if (to_string(role) == word) return role;
+        if (role == Role::unknown) return std::nullopt;
+    }
+}
+
+std::optional<Outcome> outcome_from(std::string_view word) {
+    for (auto outcome = Outcome::read;; outcome = static_cast<Outcome>(static_cast<uint8_t>(outcome) + 1)) {
+        if (to_string(outcome) == word) return outcome;
+        if (outcome == Outcome::skipped) return std::nullopt;
+    }
+}
+
 }  // namespace ntt

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,8 @@ enum class Role : uint8_t { filesystem, swap, extended, lvm_pv, raid_member, enc
 enum class Outcome : uint8_t { read, partial, unsupported, no_filesystem, truncated, parser_crash, parser_timeout, budget, failed, skipped };
 std::string_view to_string(Role role);
 std::string_view to_string(Outcome outcome);
+std::optional<Role> role_from(std::string_view word);
+std::optional<Outcome> outcome_from(std::string_view word);
 
 struct Volume {
     int number = 0;             // from 1 in order of offset, and as detect_volumes() says at one offset

@@ -66,5 +66,21 @@ TEST(KnownNumbers, of_volumes_that_are_not_found_any_more_are_nobody_elses) {
     EXPECT_TRUE(found.front().readable);
 }
 
+TEST(KnownVolume, is_what_its_row_says) {
+    for (const Outcome outcome : {Outcome::read, Outcome::partial, Outcome::unsupported, Outcome::no_filesystem, Outcome::truncated, Outcome::parser_crash,
+                                  Outcome::parser_timeout, Outcome::budget, Outcome::failed, Outcome::skipped}) {
+        VolumeRow row = known(3, 512, "ext4", "ext");
+        row.outcome = to_string(outcome);
+        row.role = to_string(Role::raid_member);
+        EXPECT_EQ(volume_of(row).outcome, outcome);
+        EXPECT_EQ(volume_of(row).role, Role::raid_member);
+        EXPECT_EQ(volume_of(row).readable, outcome != Outcome::unsupported && outcome != Outcome::skipped);
+    }
+    VolumeRow foreign;
+    foreign.outcome = foreign.role = "banana";
+    EXPECT_EQ(volume_of(foreign).outcome, Outcome::no_filesystem);
+    EXPECT_EQ(volume_of(foreign).role, Role::unknown);
+}
+
 }  // namespace
 }  // namespace ntt
