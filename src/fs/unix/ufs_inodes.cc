@@ -36,6 +36,7 @@ struct Geometry {
     bool ufs2 = false, big = false;
     bool old_owners = false;  // 16 bits, before 4.4BSD and on Solaris
     uint64_t superblock_at = 0;
+    uint64_t copies_at = 0;  // fragments from a group's start
     uint64_t block_bytes = 0, fragment_bytes = 0, inode_bytes = 0;
     uint64_t groups = 0, inodes_per_group = 0, fragments_per_group = 0;
     uint64_t group_header_at = 0, inode_table_at = 0;  // fragments from a group's start
@@ -73,7 +74,7 @@ public:
         const ByteRange super{volume_.offset_bytes + g_.superblock_at, kSuperblockBytes};
         if (const auto lost = blocks_.unread().in(super))
             report.add("superblock_on_missing_sectors",
-                       "the filesystem's superblock was not read from the medium: what stands there in the image is taken as it is",
+                       "the filesystem's superblock was not read from the medium: its copy in the first group is taken",
                        {{"image_offset", super.offset}, {"length", super.length}, {"cause", to_string(lost->cause)}}, std::nullopt, sink);
         return {};
     }
@@ -188,6 +189,7 @@ std::optional<Geometry> geometry_of(const std::string& bytes, uint64_t place) {
         g.superblock_at = place;
         g.big = big;
         g.ufs2 = magic == kUfs2;
+        g.copies_at = super.u32(8);
         g.group_header_at = super.u32(12);
         g.inode_table_at = super.u32(16);
         g.group_offset = super.u32(24);
@@ -209,6 +211,21 @@ std::optional<Geometry> geometry_of(const std::string& bytes, uint64_t place) {
     return {};
 }
 
+// The copy in the first group of cylinders, if it was read. It stands where it says itself that copies stand (fs_sblkno), counted
+// from the filesystem's start: so it is this filesystem's.
+Result<std::optional<Geometry>> geometry_of_copy(const ByteSource& source, uint64_t volume_offset, uint64_t place, const UnreadRanges& unread) {
+    constexpr uint64_t kSearched = uint64_t{1} << 20, kSector = 512;
+    const uint64_t there = std::min(source.size_bytes() - volume_offset, kSearched);
+    std::string head(there, '\0');
+    TRY(source.read(volume_offset, {reinterpret_cast<uint8_t*>(head.data()), head.size()}));
+    for (uint64_t at = place + kSector; at + kSuperblockBytes <= head.size(); at += kSector) {
+        if (unread.in({volume_offset + at, kSuperblockBytes})) continue;
+        auto geometry = geometry_of(head.substr(at, kSuperblockBytes), place);
+        if (geometry && geometry->copies_at * geometry->fragment_bytes == at) return geometry;
+    }
+    return std::optional<Geometry>();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<UnixInodes>> open_ufs_inodes(const ByteSource& source, const Volume& volume, const UnreadRanges& unread) {
@@ -218,8 +235,13 @@ Result<std::unique_ptr<UnixInodes>> open_ufs_inodes(const ByteSource& source, co
         if (!end || *end > source.size_bytes()) continue;
         std::string bytes(kSuperblockBytes, '\0');
         TRY(source.read(*at, {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()}));
-        if (const auto geometry = geometry_of(bytes, place))
-            return std::unique_ptr<UnixInodes>(std::make_unique<UfsInodes>(source, volume, unread, *geometry));
+        auto geometry = geometry_of(bytes, place);
+        if (!geometry) continue;
+        if (unread.in({*at, kSuperblockBytes})) {  // what stands there may be anybody's
+            TRY_ASSIGN(geometry, geometry_of_copy(source, volume.offset_bytes, place, unread));
+            if (!geometry) return make_error(ErrorCode::unsupported, "the UFS superblock was not read from the medium, and no copy that was read stands near it");
+        }
+        return std::unique_ptr<UnixInodes>(std::make_unique<UfsInodes>(source, volume, unread, *geometry));
     }
     return make_error(ErrorCode::unsupported, "there is no UFS superblock that makes sense");
 }

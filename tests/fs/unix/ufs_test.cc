@@ -104,5 +104,31 @@ TEST_P(DamagedUfs, InodesOnUnreadSectorsAreNotBelieved) {
     EXPECT_NE(list->evidence("inode_unreadable").find("BAD_SECTOR"), std::string::npos);
 }
 
+// The superblock of another filesystem stands on the unread sectors: with blocks of another size every longer file would be wrong.
+TEST_P(DamagedUfs, ASuperblockThatWasNotReadIsTakenFromItsCopy) {
+    const auto sound = list_bytes(image_);
+    std::string stale = image_;
+    stale[8192 + 49] = '\x40';  // fs_bsize: 16384 in place of 8192
+    const auto list = list_with_unread(stale, {{8192, 1536}});
+    EXPECT_EQ(list->paths(), sound->paths());
+    for (const char* name : {"small", "sub/medium", "sub/deep/large"}) EXPECT_EQ(list->content(name), read_file(dir_ / ("t/" + std::string(name)))) << name;
+    EXPECT_FALSE(list->evidence("superblock_on_missing_sectors").empty());
+}
+
+TEST_P(DamagedUfs, ASuperblockThatWasNotReadIsNotBelievedWithoutItsCopy) {
+    const auto source = memory_image(image_);
+    FindingList findings;
+    ReaderOptions options;
+    options.unread = std::make_shared<const std::vector<UnreadRange>>(std::vector<UnreadRange>{{{8192, size_t{1} << 20}, Cause::BAD_SECTOR}});
+    Volume volume;
+    volume.number = 1;
+    volume.view = GetParam() == std::string("1") ? "ufs1" : "ufs2";
+    volume.fs_type = "ufs";
+    volume.size_bytes = image_.size();
+    volume.readable = true;
+    const auto opened = open_reader(*source, volume, options, findings);
+    EXPECT_FALSE(opened.ok());
+}
+
 }  // namespace
 }  // namespace ntt::test
