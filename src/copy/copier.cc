@@ -19,6 +19,7 @@
 #include "copy/records.h"
 #include "copy/segments.h"
 #include "copy/suspect_runs.h"
+#include "diagnose/verdict.h"
 
 namespace ntt {
 namespace {

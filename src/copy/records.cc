@@ -1,9 +1,8 @@
 #include "copy/records.h"
 
-#include <algorithm>
-#include <cctype>
-
 #include <nlohmann/json.hpp>
+
+#include "diagnose/verdict.h"
 
 namespace ntt {
 
@@ -40,17 +39,6 @@ Finding suspect_finding(const std::vector<SuspectRun>& runs, const std::function
     finding.message = "runs of " + runs.front().pattern + " from sector to sector (" + std::to_string(bytes) + " bytes): perhaps sectors that could not be read, and no map says so";
     finding.evidence = nlohmann::json{{"bytes", bytes}, {"runs", std::move(listed)}}.dump();
     return finding;
-}
-
-std::string check_of(Cause cause) {
-    if (cause == Cause::BEYOND_EOF) return "extent:beyond_eof";
-    return "map:" + std::string(to_string(cause));
-}
-
-std::string reason_of(Cause cause) {
-    std::string out(to_string(cause));
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return out;
 }
 
 std::string note_evidence(std::string_view words) {

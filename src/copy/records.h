@@ -22,12 +22,6 @@ Finding quarantine_finding(const QuarantineEvent& event);
 // Finding "suspect": the content has runs that look like sectors nobody read. `image_offset_of`: where a byte of it lies.
 Finding suspect_finding(const std::vector<SuspectRun>& runs, const std::function<uint64_t(uint64_t)>& image_offset_of);
 
-// The contract's check for a cause that was found without reading: "extent:beyond_eof", "map:BAD_SECTOR" …
-std::string check_of(Cause cause);
-
-// The cause as log lines have it: "beyond_eof".
-std::string reason_of(Cause cause);
-
 // {"note": words}
 std::string note_evidence(std::string_view words);
 

@@ -35,15 +35,7 @@ Said said_by(const Error& error) {
     return {"detected_io_error", Cause::IO_ERROR};
 }
 
-std::string check_of_geometry(Cause cause) { return cause == Cause::BEYOND_EOF ? "extent:beyond_eof" : "map:" + std::string(to_string(cause)); }
-
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
-std::string lower(std::string_view word) {
-    std::string out(word);
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return out;
-}
 
 }  // namespace
 
@@ -96,7 +88,7 @@ DiagnosticFindings DiagnosticService::diagnose_at_checkpoint(const FailedInode& 
 
     // Last, as nothing overrules it.
     if (failure.geometry && failure.geometry->cause) {
-        out.checks_performed.push_back(check_of_geometry(*failure.geometry->cause));
+        out.checks_performed.push_back(check_of(*failure.geometry->cause));
         out.cause = failure.geometry->cause;
         out.evidence["geometry"] = json::parse(failure.geometry->evidence, nullptr, false);
     }
@@ -146,8 +138,7 @@ bool DiagnosticService::attempt_remount(const std::string& medium_hash) {
 
 void DiagnosticService::record_diagnostic_event(const FailedInode& inode, const DiagnosticFindings& findings, std::string_view action, const Error& error) {
     if (level_ < DiagnosticsLevel::record) return;
-    DiagnosticEvent event{inode, findings, std::string(action), std::string(to_string(error.code)), error.text().substr(0, kMaxExceptionText)};
-    events_.push_back(std::move(event));
+    events_.push_back({inode, findings, std::string(action), std::string(to_string(error.code)), error.text().substr(0, kMaxExceptionText)});
 }
 
 DiagnosticService::Decision DiagnosticService::on_failure(const FailedInode& inode, const ReadFailure& failure) {
@@ -161,7 +152,7 @@ DiagnosticService::Decision DiagnosticService::at_checkpoint(const FailedInode& 
     const DiagnosticFindings findings = diagnose_at_checkpoint(inode, failure);
     log_.warn("🔍 DIAGNOSTIC CHECKPOINT ino={} retry={} findings={}", inode.ino, count, findings.text());
     if (level_ >= DiagnosticsLevel::skip && should_skip_permanently(findings)) {
-        log_.warn("⏭️  SKIPPED ino={} reason={} retry={}", inode.ino, lower(to_string(*findings.cause)), count);
+        log_.warn("⏭️  SKIPPED ino={} reason={} retry={}", inode.ino, reason_of(*findings.cause), count);
         record_diagnostic_event(inode, findings, "skipped", failure.error);
         forget(inode);
         return {Action::skip, findings.cause, count};

@@ -1,6 +1,7 @@
 #include "diagnose/verdict.h"
 
 #include <algorithm>
+#include <cctype>
 #include <array>
 
 #include <nlohmann/json.hpp>
@@ -229,6 +230,17 @@ std::shared_ptr<const std::vector<UnreadRange>> DamageMap::unread() const {
     if (damages_.empty()) return nullptr;
     auto out = std::make_shared<std::vector<UnreadRange>>();
     for (const Damage& damage : damages_) out->push_back({damage.range, damage.cause});
+    return out;
+}
+
+std::string check_of(Cause cause) {
+    if (cause == Cause::BEYOND_EOF) return "extent:beyond_eof";
+    return "map:" + std::string(to_string(cause));
+}
+
+std::string reason_of(Cause cause) {
+    std::string out(to_string(cause));
+    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return out;
 }
 

@@ -38,6 +38,12 @@ struct Verdict {
 // Whether not one byte of the content can be had: what is not missing is only zeros that the filesystem implies.
 bool nothing_readable(const InodeEntry& inode, const Verdict& verdict);
 
+// The contract's check for a cause that was found without reading: "extent:beyond_eof", "map:BAD_SECTOR" …
+std::string check_of(Cause cause);
+
+// The cause as log lines have it: "beyond_eof".
+std::string reason_of(Cause cause);
+
 // Damaged ranges of one image, prepared once for all its files. Immutable, thread-safe.
 class DamageMap {
 public:

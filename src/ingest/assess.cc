@@ -30,13 +30,8 @@ json json_of(const std::vector<ByteRange>& ranges) {
     return out;
 }
 
-json detail_of(const Volume& volume) {
-    json detail = json::parse(volume.detail, nullptr, false);
-    return detail.is_object() ? detail : json::object();
-}
-
 void add_to_detail(Volume& volume, const json& facts) {
-    json detail = detail_of(volume);
+    json detail = parse_detail(volume.detail);
     detail.update(facts);
     volume.detail = detail.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -74,7 +69,7 @@ public:
 
     // A filesystem in the middle of the medium, and nothing that points to it: where a table would stand may not have been read.
     void look_at_table(const std::vector<Volume>& volumes) {
-        const bool in_table = std::any_of(volumes.begin(), volumes.end(), [](const Volume& v) { return detail_of(v).contains("slot"); });
+        const bool in_table = std::any_of(volumes.begin(), volumes.end(), [](const Volume& v) { return parse_detail(v.detail).contains("slot"); });
         if (in_table || volumes.empty() || volumes.front().offset_bytes == 0 || volumes.front().view.empty()) return;
         const std::vector<MissingRange> missing = context_.damage.missing_in(intersect({0, kSectorBytes}, whole_));
         if (missing.empty()) return;
@@ -83,8 +78,8 @@ public:
     }
 
     Result<void> look_at(Volume& volume, const std::vector<Volume>& volumes) {
-        const json detail = json::parse(volume.detail, nullptr, false);
-        if (detail.is_object() && (detail.contains("found_by") || detail.contains("found_inside"))) return {};  // its finding says all that is known
+        const json detail = parse_detail(volume.detail);
+        if (detail.contains("found_by") || detail.contains("found_inside")) return {};  // its finding says all that is known
         if (volume.readable) {
             if (replaces_boot_sector(volume.detail)) TRY(look_for_boot_sector(volume, intersect(volume.range(), whole_)));
             return look_behind(volume, volumes);

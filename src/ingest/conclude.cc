@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "volume/detail.h"
+
 namespace ntt {
 
 using nlohmann::json;
@@ -82,8 +84,8 @@ int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes, co
     const auto is = [](const VolumeRow& v, Outcome outcome) { return v.outcome == to_string(outcome); };
     bool any_read = false, any_lost = false;
     for (const VolumeRow& volume : volumes) {
-        const json detail = json::parse(volume.detail, nullptr, false);
-        const bool directories_lost = detail.is_object() && (detail.contains("unreadable_directories") || detail.contains("not_empty"));
+        const json detail = parse_detail(volume.detail);
+        const bool directories_lost = detail.contains("unreadable_directories") || detail.contains("not_empty");
         any_read = any_read || is(volume, Outcome::read) || is(volume, Outcome::partial) || (is(volume, Outcome::truncated) && !volume.view.empty());
         const bool holds_nothing = is(volume, Outcome::read) || is(volume, Outcome::skipped) || is(volume, Outcome::no_filesystem) ||
                                    (is(volume, Outcome::truncated) && !volume.view.empty());

@@ -478,7 +478,7 @@ std::vector<Unclaimed> unclaimed_in(const Detection& detection, uint64_t image_b
     };
     for (const Volume& volume : detection.volumes) {
         const bool unknown = volume.view.empty() && volume.role == Role::unknown;
-        json context = json::parse(volume.detail, nullptr, false);
+        json context = parse_detail(volume.detail);
         if (may_lie_in_pieces(context)) continue;
         // A filesystem at a usual offset of its partition: there was something before it, and more may stand behind.
         if (!volume.view.empty() && context.contains("partition_offset")) {

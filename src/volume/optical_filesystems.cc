@@ -95,6 +95,16 @@ Found iso9660(const ProbeWindow& window, uint64_t first_sector) {
     return out;
 }
 
+// Source: ECMA-119, 9.1: the first record of a folder is its own.
+std::optional<uint64_t> iso9660_root(const ProbeWindow& disc, const ProbeBytes& descriptor) {
+    constexpr uint64_t kRootRecord = 156, kFolder = 2;
+    const uint32_t block = descriptor.le32(kRootRecord + 2), block_size = descriptor.le16(128);
+    const uint64_t at = uint64_t{block} * block_size;
+    const ProbeBytes itself = disc.read(at, 34);
+    const bool sound = block != 0 && itself.u8(0) >= 34 && itself.le32(2) == block && itself.be32(6) == block && (itself.u8(25) & kFolder) != 0;
+    return sound ? std::optional(at) : std::nullopt;
+}
+
 // Source: Linux fs/isofs/iso_fs or "High Sierra" working paper of 1986: the descriptor of ISO 9660, 8 bytes further on.
 Found high_sierra(const ProbeWindow& window) {
     const ProbeBytes descriptor = window.read(kFirstDescriptor, kBlock);

@@ -30,6 +30,8 @@ Found apfs(const ProbeWindow& window);
 // optical_filesystems.cc
 Found iso9660(const ProbeWindow& window);
 Found iso9660(const ProbeWindow& disc, uint64_t first_sector);  // of a session
+// Where in `disc` the root folder of this descriptor stands, if it points to itself.
+std::optional<uint64_t> iso9660_root(const ProbeWindow& disc, const ProbeBytes& descriptor);
 Found high_sierra(const ProbeWindow& window);
 Found udf(const ProbeWindow& window);
 // unix_filesystems.cc

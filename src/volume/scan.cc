@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "volume/probe_window.h"
+#include "volume/probes.h"
 
 namespace ntt {
 
@@ -120,15 +121,6 @@ bool has_second_header(const ProbeWindow& window, uint64_t size) {
     return window.read(size - 1024, 2).has(0, first);
 }
 
-// Source: ECMA-119, 9.1: the first record of a folder is its own.
-bool has_iso_root(const ProbeWindow& window) {
-    constexpr uint64_t kPrimary = 16 * 2048, kRootRecord = kPrimary + 156, kFolder = 2;
-    const ProbeBytes& head = window.head();
-    const uint32_t root_block = head.le32(kRootRecord + 2), block_size = head.le16(kPrimary + 128);
-    const ProbeBytes itself = window.read(uint64_t{root_block} * block_size, 34);
-    return root_block != 0 && itself.u8(0) >= 34 && itself.le32(2) == root_block && itself.be32(6) == root_block && (itself.u8(25) & kFolder) != 0;
-}
-
 // Source: FreeBSD sys/ufs/ffs/fs.h: the first group's inodes (fs_iblkno), of which the root's is the third. The magic of a
 // group, which identify() has seen, tells a first superblock from its copies.
 bool has_ufs_root(const ProbeWindow& window, const Identity& identity) {
@@ -153,7 +145,7 @@ bool is_believable(const ProbeWindow& window, const Identity& identity, bool end
     if (identity.fs_type == "exfat") return has_exfat_checksum_and_table(window);
     if (identity.fs_type == "ufs") return has_ufs_root(window, identity);
     if (identity.fs_type == "hfsplus" || identity.fs_type == "hfs") return has_second_header(window, identity.size_bytes);
-    return identity.fs_type == "iso9660" && has_iso_root(window);
+    return identity.fs_type == "iso9660" && probes::iso9660_root(window, window.read(16 * 2048, 2048)).has_value();
 }
 
 }  // namespace

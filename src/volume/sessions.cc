@@ -1,5 +1,7 @@
 #include "volume/sessions.h"
 
+#include <algorithm>
+
 #include "volume/probes.h"
 
 namespace ntt {
@@ -8,15 +10,6 @@ namespace {
 
 constexpr uint64_t kSector = 2048, kFirstDescriptor = 16;
 constexpr size_t kPieceBytes = size_t{1} << 20;
-
-// Behind its own start, and by the disc's numbers.
-bool has_root_of_its_own(const ProbeWindow& disc, const ProbeBytes& descriptor, uint64_t first_sector) {
-    constexpr uint64_t kRootRecord = 156, kFolder = 2;
-    const uint32_t root = descriptor.le32(kRootRecord + 2);
-    const uint64_t block_size = descriptor.le16(128);
-    const ProbeBytes itself = disc.read(root * block_size, 34);
-    return root * block_size >= first_sector * kSector && itself.u8(0) >= 34 && itself.le32(2) == root && itself.be32(6) == root && (itself.u8(25) & kFolder) != 0;
-}
 
 // The size counts from the session's start; some programs count from the disc's.
 uint64_t end_of(uint64_t start, uint64_t declared_bytes, uint64_t disc_bytes) {
@@ -37,12 +30,13 @@ std::vector<Session> later_sessions(const ProbeWindow& disc, uint64_t from_bytes
             piece = disc.read(sector * kSector, kPieceBytes);
             piece_at = sector;
         }
-        const uint64_t first = sector - kFirstDescriptor;
         if (!piece.has((sector - piece_at) * kSector, std::string_view("\x01" "CD001\x01", 7))) continue;
-        if (!has_root_of_its_own(disc, disc.read(sector * kSector, kSector), first)) continue;
+        const uint64_t first = sector - kFirstDescriptor, start = first * kSector;
+        const auto root = probes::iso9660_root(disc, disc.read(sector * kSector, kSector));
+        if (!root || *root < start) continue;
         auto identity = probes::iso9660(disc, first);
         if (!identity) continue;
-        const uint64_t start = first * kSector, session_end = end_of(start, identity->size_bytes, disc.visible_bytes());
+        const uint64_t session_end = end_of(start, identity->size_bytes, disc.visible_bytes());
         out.push_back({{start, session_end - start}, std::move(*identity)});
     }
     return out;

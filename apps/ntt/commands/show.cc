@@ -77,7 +77,7 @@ private:
         return out;
     }
 
-    // Volumes of a disc's later sessions share offset and view with the first.
+    // Volumes of a disc's later sessions have the same views as the first.
     static std::string shown_view(const VolumeRow& volume) {
         const auto session = number_in(parse_detail(volume.detail), "session");
         return session ? fmt::format("{} (session {})", volume.view, *session) : volume.view;
