@@ -125,10 +125,11 @@ Result<void> TempFiles::make_owner_folder() {
     for (int attempt = 1;; ++attempt) {
         std::string owner = random_hex(8);
         const std::string path = temp_path + "/" + owner;
-        TRY(env_.make_dir(path, kFolderMode));
-        Result<FileLock> lock = env_.try_lock(path + "/" + kOwnerLock);
+        const Result<void> made = env_.make_dir(path, kFolderMode);
+        Result<FileLock> lock = made.ok() ? env_.try_lock(path + "/" + kOwnerLock) : Result<FileLock>(made.error());
         if (!lock.ok()) {
-            // A sweep got to the new folder before us: busy while it is at it, not_found when it is done.
+            // A sweep got to the new folder before us: busy while it is at it, not_found when it is done, which may be as
+            // early as between the making of the folder and its mode.
             const ErrorCode code = lock.error().code;
             if ((code == ErrorCode::busy || code == ErrorCode::not_found) && attempt < kMaxOwnerAttempts) continue;
             return lock.error();

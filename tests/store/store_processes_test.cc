@@ -41,6 +41,32 @@ protected:
 INSTANTIATE_TEST_SUITE_P(Terrains, StoreProcesses, testing::ValuesIn(terrains()),
                          [](const auto& terrain) { return terrain.param.name; });
 
+// Another process opens the store, and so sweeps it, when the folder of a new owner is made but not its lock.
+class SweptEarly : public FaultEnv {
+public:
+    SweptEarly(const std::string& grave, std::string store) : FaultEnv(grave), store_(std::move(store)) {}
+    Result<void> make_dir(const std::string& path, mode_t mode) override {
+        TRY(FaultEnv::make_dir(path, mode));
+        if (swept || !path.starts_with(store_ + "/tmp/")) return {};
+        swept = true;
+        Env other;
+        TRY(Store::open(other, store_, {}));
+        return Env::stat_path(path).ok() ? Result<void>() : errno_error(ENOENT, "set the mode of " + path);
+    }
+    bool swept = false;
+
+private:
+    const std::string store_;
+};
+
+TEST_P(StoreProcesses, ASweepMayRemoveTheFolderOfAnOwnerThatIsBeingMade) {
+    SweptEarly env(grave_.path().string(), dir_);
+    ASSERT_OK_ASSIGN(const auto store, open(env));
+    EXPECT_TRUE(put(*store, some_contents(7, 3)).ok());
+    EXPECT_EQ(env.swept, !GetParam().refused.empty());
+    expect_sound(dir_);
+}
+
 TEST_P(StoreProcesses, TwoProcessesMakeAndFillOneStore) {
     std::vector<pid_t> children;
     for (int i = 0; i < 3; ++i) {
