@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "fs/fat/boot_proof.h"
 #include "fs/fat/chain.h"
 #include "fs/fat/copy_choice.h"
 #include "fs/fat/directory.h"
@@ -125,8 +126,10 @@ private:
     Result<void> list_lost_directories(const LostChains& lost);
     void note_shared_with_directories();
     Result<std::optional<Dots>> dots_of(const Directory& directory);
-    bool is_unread(ByteRange range) const;
+    const UnreadRange* first_unread(ByteRange range) const;
+    bool is_unread(ByteRange range) const { return first_unread(range) != nullptr; }
     Result<void> walk(EntrySink& sink, const CancelToken& cancel);
+    Result<void> prove_boot_sector(const CancelToken& cancel);
     Result<void> choose_copies(EntrySink& sink, const CancelToken& cancel);
     Result<void> list_directory(const Directory& directory, std::vector<Directory>& children);
     Result<DirectoryPlaces> locate(const Directory& directory);
@@ -158,6 +161,8 @@ private:
     const CancelToken* cancel_ = nullptr;
     std::vector<uint8_t> buffer_;
 
+    std::unique_ptr<BootProof> proof_;          // during prove_boot_sector()
+    std::optional<ContentFault> unproven_;      // of every content, of no length yet: the boot sector cannot be believed
     std::unique_ptr<CopyChoice> choice_;        // during choose_copies()
     std::map<int64_t, uint64_t> disputed_;      // files whose copies disagree, and from which byte on
     uint64_t sectors_of_second_copy_ = 0;
@@ -190,8 +195,27 @@ struct FatReader::Scan {
 };
 
 Result<void> FatReader::list(EntrySink& sink, const CancelToken& cancel) {
+    TRY(prove_boot_sector(cancel));
     if (options_.repairs == Repairs::allowed && !table_.differing().empty()) TRY(choose_copies(sink, cancel));
     return walk(sink, cancel);
+}
+
+// Where the boot sector was not read, a first walk asks the volume for what speaks for the one that stands there.
+Result<void> FatReader::prove_boot_sector(const CancelToken& cancel) {
+    unproven_.reset();
+    const UnreadRange* lost = first_unread({place_.offset_bytes, kBootSectorBytes});
+    if (lost == nullptr) return {};
+    proof_ = std::make_unique<BootProof>();
+    Nobody nobody;
+    Result<void> walked = walk(nobody, cancel);
+    const std::unique_ptr<BootProof> proof = std::move(proof_);
+    TRY(std::move(walked));
+    if (proof->bears_out()) return {};
+    json evidence = json::parse(proof->evidence());
+    evidence["kind"] = "boot_sector_unread";
+    evidence["image_offset"] = place_.offset_bytes;
+    unproven_ = ContentFault{lost->cause, 0, 0, evidence.dump()};
+    return {};
 }
 
 // Where the copies of the table differ, a first walk weighs them.
@@ -225,6 +249,11 @@ Result<void> FatReader::walk(EntrySink& sink, const CancelToken& cancel) {
     findings_by_code_.clear();
     label_.clear();
 
+    if (unproven_)
+        report("boot_sector_unproven",
+               "the boot sector was not read, and nothing on the volume bears out where the one in its place says that clusters lie: "
+               "names are listed, contents are not believed",
+               json::parse(unproven_->evidence), {});
     TRY_ASSIGN(TableTrust trust, TableTrust::judge(table_, geometry_, cancel));
     if (trust.bad_sectors() != 0)
         report("fat_garbage", fmt::format("{} sectors of the FAT hold what no system wrote: chains through them are not believed", trust.bad_sectors()),
@@ -237,7 +266,7 @@ Result<void> FatReader::walk(EntrySink& sink, const CancelToken& cancel) {
     TRY(walk_from({{"", {}, geometry_.root_cluster, 0}}));
     // What claims a place that may be another's comes after all that is certain of its own.
     TRY(walk_postponed());
-    if (choice_) return {};  // what entries lead to is enough to choose by
+    if (choice_ || proof_) return {};  // what entries lead to is enough to choose or to prove by
     TRY(take_hidden_entries());
     TRY(walk_postponed());
     TRY_ASSIGN(LostChains lost, find_lost_chains());
@@ -443,17 +472,18 @@ Result<std::optional<Dots>> FatReader::dots_of(const Directory& directory) {
     return std::optional(judge_dots(bytes, directory.first_cluster, directory.parent_cluster, geometry_));
 }
 
-bool FatReader::is_unread(ByteRange range) const {
-    if (place_.unread == nullptr) return false;
+const UnreadRange* FatReader::first_unread(ByteRange range) const {
+    if (place_.unread == nullptr) return nullptr;
     const auto next = std::lower_bound(place_.unread->begin(), place_.unread->end(), range.offset,
                                        [](const UnreadRange& unread, uint64_t offset) { return unread.range.end() <= offset; });
-    return next != place_.unread->end() && next->range.offset < range.end();
+    return next != place_.unread->end() && next->range.offset < range.end() ? &*next : nullptr;
 }
 
 Result<void> FatReader::list_directory(const Directory& directory, std::vector<Directory>& children) {
     std::optional<Dots> dots;
     if (directory.depth != 0) {
         TRY_ASSIGN(dots, dots_of(directory));
+        if (proof_ && dots && !directory.postponed) proof_->add_directory(*dots);
     }
     const bool doubtful = dots && *dots != Dots::right;
     if (doubtful && !directory.postponed) {
@@ -686,7 +716,13 @@ Result<void> FatReader::lay_out_file(InodeEntry& inode, uint32_t first_cluster, 
         inode.faults.push_back({Cause::CROSS_LINK, 0, inode.size, chain.evidence(chain.clusters)});
         return {};
     }
+    if (proof_ && inode.size > geometry_.cluster_size) proof_->add_chain(layout.faults.empty() && chain.stop == ChainStop::end);
     for (const ClusterRun& run : chain.runs) file_clusters_.insert(run);
+    if (unproven_ && inode.size != 0) {
+        inode.faults.push_back(*unproven_);
+        inode.faults.back().length = inode.size;
+        return {};
+    }
     inode.extents = std::move(layout.extents);
     inode.faults = std::move(layout.faults);
     if (const auto dispute = disputed_.find(inode.ino); dispute != disputed_.end() && inode.faults.empty()) {

@@ -15,12 +15,6 @@ using ::testing::UnorderedElementsAre;
 
 std::string numbered(int i) { return "F" + std::to_string(i); }
 
-Listing list_with_unread(const std::string& image, ByteRange unread) {
-    Where where;
-    where.options.unread = std::make_shared<const std::vector<UnreadRange>>(std::vector<UnreadRange>{{unread, Cause::BAD_SECTOR}});
-    return list_fat(image, where);
-}
-
 // A/B/C/DEEP.TXT, A/B/MID.TXT and A/TOP.TXT on a floppy.
 struct Nested : FatMaker {
     Nested() : FatMaker("mformat -C -f 1440 -i IMG ::") {

@@ -81,6 +81,12 @@ Listing list_fat(const std::string& image, Where where) {
     return listing;
 }
 
+Listing list_with_unread(const std::string& image, ByteRange unread) {
+    Where where;
+    where.options.unread = std::make_shared<const std::vector<UnreadRange>>(std::vector<UnreadRange>{{unread, Cause::BAD_SECTOR}});
+    return list_fat(image, where);
+}
+
 std::string content(const std::string& image, const InodeEntry& inode) {
     std::string out;
     for (const Extent& extent : inode.extents) {

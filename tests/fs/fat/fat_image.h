@@ -42,6 +42,8 @@ struct Where {
 };
 // Opens and lists the FAT volume in `image`; the volume ends where the image ends. A failure to open is the outcome.
 Listing list_fat(const std::string& image, Where where = {});
+// The same of an image whose map says that `unread` are bad sectors.
+Listing list_with_unread(const std::string& image, ByteRange unread);
 
 // The bytes that the extents of an inode give.
 std::string content(const std::string& image, const InodeEntry& inode);
