@@ -47,14 +47,17 @@ void CopyingOptions::declare(CLI::App& app) {
         ->check(CLI::IsMember({"auto", "image", "mount"}))
         ->type_name("auto|image|mount");
     app.add_option("--diagnostics", diagnostics,
-                   "what a failed read may lead to; the image engine always decides by evidence, before the first read")
+                   "what a failed read through a mount or in a folder may lead to: each level does what those before it do. observe logs, skip ends what is "
+                   "certainly lost, remount mounts again, record keeps events, predict decides by evidence before the first read, as the image engine always does")
         ->check(CLI::IsMember({"observe", "skip", "remount", "record", "predict"}))
         ->type_name("LEVEL");
     app.add_option("--jobs", jobs, "threads that read and hash (default: one for each core)")
         ->check(CLI::Range(1, 1024))
         ->type_name("N");
-    app.add_option("--max-attempts", max_attempts, "reads of one file when this computer cannot read the image (default 3)")
-        ->check(CLI::Range(1, 1000))
+    app.add_option("--max-attempts", max_attempts,
+                   "tries at one file that cannot be read: through a mount (default 50; 0: without end), or because this computer cannot read the "
+                   "image (default 3)")
+        ->check(CLI::Range(0, 100'000))
         ->type_name("N");
     app.add_option("--batch-size", batch_size, "files committed together at most (default: as many as may be open)")
         ->check(CLI::Range(1, 100'000))
@@ -75,12 +78,15 @@ Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std:
     TRY(check_fat_options(options.reader));
     TRY_ASSIGN(options.reader.program, session.reader_program());
     options.startup_error_limit = settings.startup_error_limit;
+    options.tree.level = diagnostics_level_from(diagnostics).value_or(DiagnosticsLevel::predict);
+    options.tree.thresholds = {settings.checkpoint_retry, max_attempts.value_or(settings.max_retries), settings.remounts_per_medium};
+    options.tree.waits = {settings.retry_wait_ms * int64_t{1000}, settings.retry_wait_max_ms * int64_t{1000}};
     options.copy.jobs = jobs > 0 ? static_cast<unsigned>(jobs) : session.jobs();
     options.copy.limit = limit;
     options.copy.group_files = batch_size;
     options.copy.suspect_run_bytes = static_cast<uint64_t>(settings.suspect_run_bytes);
     options.copy.worker_id = worker_id;
-    if (max_attempts > 0) options.copy.read_attempts = static_cast<unsigned>(max_attempts);
+    if (max_attempts.value_or(0) > 0) options.copy.read_attempts = static_cast<unsigned>(*max_attempts);
     return options;
 }
 

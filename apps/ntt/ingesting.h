@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "command.h"
@@ -16,7 +17,7 @@ struct CopyingOptions {
     std::string engine = "auto";
     std::string diagnostics = "predict";
     int jobs = 0;          // 0: as configured
-    int max_attempts = 0;  // 0: the default
+    std::optional<int> max_attempts;
     uint64_t limit = 0;
     size_t batch_size = 0;  // 0: as many as may be open
 

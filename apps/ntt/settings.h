@@ -27,7 +27,10 @@ struct Settings {
     std::string fat_codepage = "cp850";
     std::string fat_timezone = "UTC";  // an IANA name
     int checkpoint_retry = 10;         // diagnostic_checkpoint after so many failures of one inode
-    int max_retries = 50;
+    int max_retries = 50;              // failures of one inode that end the attempts at it
+    int remounts_per_medium = 3;       // in one run
+    int retry_wait_ms = 10;            // before the second attempt; doubled each time
+    int retry_wait_max_ms = 5000;
     int startup_error_limit = 5;  // recorded failures that end the attempts at an inode
     int store_fanout_levels = 1;  // store.fanout_levels, of a store that is made now: 1 or 2
     int suspect_run_bytes = 4096;  // runs of one pattern in a content from this length on are suspect; 0: none

@@ -81,6 +81,8 @@ public:
     // Row keys of all pending regular files (copied=false AND claimed_by IS NULL), in order of first_offset.
     virtual Result<std::vector<int64_t>> pending_rows(MediumKey medium) = 0;
     virtual Result<std::vector<WorkItem>> work_items(MediumKey medium, std::span<const int64_t> rows) = 0;
+    // The first name of an inode, for content that is reached by it; nullopt if it has none.
+    virtual Result<std::optional<std::string>> first_path(MediumKey medium, int volume, int64_t ino) = 0;
     // One transaction: blobs, blob_location, inode rows, missing ranges, events.
     virtual Result<void> commit_outcomes(MediumKey medium, const std::string& store_id, std::span<const CopyOutcome> outcomes,
                                          std::span<const EventRow> events, const std::string& at) = 0;

@@ -142,6 +142,7 @@ struct CopyOutcome {
     std::optional<std::string> error;         // one entry for errors[]
     std::optional<std::string> error_type;
     std::optional<Finding> doubt;             // about a content that is stored all the same; recorded once for an inode
+    bool is_told = false;                     // events say already why it is not whole
 };
 
 struct EventRow {

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
-#include <future>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -14,6 +13,7 @@
 
 #include "base/hash.h"
 #include "base/kill_point.h"
+#include "copy/commit_groups.h"
 #include "copy/content.h"
 #include "copy/in_flight.h"
 #include "copy/records.h"
@@ -29,14 +29,6 @@ constexpr size_t kRowsPerFetch = 1024;            // work items read from the ca
 constexpr size_t kItemsPerChunk = 16;             // handed to one worker at once
 constexpr uint64_t kLargeItemBytes = uint64_t{8} << 20;  // a file of this size is a chunk of its own
 constexpr uint64_t kHoleBytes = 4096;             // shorter runs of zeros are written, not left out
-
-// One file's result on its way to the commit.
-struct Finished {
-    CopyOutcome outcome;
-    std::optional<StagedBlob> staged;
-    uint64_t bytes_read = 0;
-    bool waits = false;  // its outcome travels with the first file of the same content
-};
 
 // What stands between the thread that owns the catalog and the workers.
 class Exchange {
@@ -222,9 +214,9 @@ private:
         }
         Finished out = outcome_of(item, blake3_of(content), read);
         TRY(look_for_doubt(out));
-        TRY_ASSIGN(const bool wanted, claim(out));
+        TRY_ASSIGN(const bool wanted, claim(out, in_flight_, job_.store));
         if (wanted) {
-            TRY_ASSIGN(out.staged, job_.store.stage(kind_of(item), id_of(out), content));
+            TRY_ASSIGN(out.staged, job_.store.stage(kind_of(item), out.id(), content));
             kill_point("copy.staged");
         }
         return out;
@@ -261,9 +253,9 @@ private:
         if (shares_extents_) TRY(job_.source.check_unchanged(job_.env));
         Finished out = outcome_of(item, hasher.digest(), read);
         TRY(look_for_doubt(out));
-        TRY_ASSIGN(const bool wanted, claim(out));
+        TRY_ASSIGN(const bool wanted, claim(out, in_flight_, job_.store));
         if (wanted) {
-            TRY_ASSIGN(out.staged, writer.finish(id_of(out)));
+            TRY_ASSIGN(out.staged, writer.finish(out.id()));
             kill_point("copy.staged");
         }
         return out;
@@ -330,19 +322,7 @@ private:
         return {};
     }
 
-    // Whether the content must be staged: it is neither in the store nor on its way there.
-    Result<bool> claim(Finished& out) {
-        const BlobKind kind = out.outcome.partial_blobid ? BlobKind::partial : BlobKind::whole;
-        if (!in_flight_.claim(kind, id_of(out), out.outcome)) {
-            out.waits = true;
-            return false;
-        }
-        TRY_ASSIGN(const Presence presence, job_.store.look(kind, id_of(out), out.outcome.blob_size));
-        return presence != Presence::present;
-    }
-
     static BlobKind kind_of(const WorkItem& item) { return item.cause ? BlobKind::partial : BlobKind::whole; }
-    static const BlobId& id_of(const Finished& out) { return out.outcome.blobid ? *out.outcome.blobid : *out.outcome.partial_blobid; }
 
     Finished outcome_of(const WorkItem& item, const BlobId& id, uint64_t bytes_read) const {
         Finished out;
@@ -423,8 +403,9 @@ private:
 class Copier {
 public:
     Copier(const CopyJob& job, const CopyOptions& options)
-        : job_(job), options_(options), group_files_(files_of_a_group(job.store.max_group() / 2, options.group_files)),
-          exchange_(group_files_ * 2, options.group_bytes * 2), readers_(job.source, job.volumes, job.reader_options) {}
+        : job_(job), options_(options), exchange_(CommitGroups::files_of_a_group(job.store, options) * 2, options.group_bytes * 2),
+          groups_(job, options, report_, [this](size_t staged, uint64_t bytes) { exchange_.published(staged, bytes); }),
+          readers_(job.source, job.volumes, job.reader_options) {}
 
     Result<CopyReport> run() {
         TRY_ASSIGN(rows_, job_.catalog.pending_rows(job_.medium));
@@ -436,7 +417,7 @@ public:
         std::vector<std::thread> threads;
         const size_t count = std::min<size_t>(std::max(1u, options_.jobs), (rows_.size() + kItemsPerChunk - 1) / kItemsPerChunk);
         for (size_t i = 0; i < count; ++i) {
-            workers.push_back(std::make_unique<Worker>(job_, options_, exchange_, in_flight_, readers_));
+            workers.push_back(std::make_unique<Worker>(job_, options_, exchange_, groups_.in_flight(), readers_));
             exchange_.worker_starts();
         }
         for (auto& worker : workers) threads.emplace_back([&worker] { worker->run(); });
@@ -453,13 +434,11 @@ public:
     }
 
 private:
-    static size_t files_of_a_group(size_t possible, size_t wanted) { return std::max<size_t>(1, wanted == 0 ? possible : std::min(wanted, possible)); }
-
     Result<void> feed_and_commit() {
         while (!exchange_.failed()) {
             TRY(feed());
             TRY(take_finished(exchange_.collect(std::chrono::milliseconds(50))));
-            if (group_is_due()) TRY(commit());
+            if (groups_.is_due()) TRY(groups_.commit());
             if (exchange_.workers_gone()) return {};
         }
         return {};
@@ -489,122 +468,24 @@ private:
     }
 
     Result<void> take_finished(std::vector<Finished> batch) {
-        for (Finished& item : batch) {
-            ++job_.progress.files_done;
-            job_.progress.bytes_done += item.outcome.blob_size;
-            report_.bytes += item.bytes_read;
-            ++report_.files;
-            if (item.waits) continue;
-            if (group_.empty()) group_since_us_ = job_.clock.monotonic_us();
-            if (item.staged) {
-                ++group_staged_;
-                group_bytes_ += item.staged->size();
-            }
-            group_.push_back(std::move(item));
-            // A collected batch may hold more than one group.
-            if (group_staged_ >= group_files_) TRY(commit());
-        }
-        return {};
-    }
-
-    bool group_is_due() const {
-        if (group_.empty()) return false;
-        return group_staged_ >= group_files_ || group_.size() >= 4 * group_files_ || group_bytes_ >= options_.group_bytes ||
-               job_.clock.monotonic_us() - group_since_us_ >= options_.group_us;
-    }
-
-    // A group on its way: its contents are published by a thread of their own while this one commits the rows of the
-    // group before and collects the one behind.
-    struct Publishing {
-        std::vector<CopyOutcome> outcomes;
-        std::vector<size_t> staged;  // index into outcomes for each content that is being published
-        std::future<Result<std::vector<Published>>> done;
-    };
-
-    // Sends the collected group to the store, and commits the rows of the one that went before.
-    Result<void> commit() {
-        std::optional<Publishing> before = std::exchange(publishing_, std::nullopt);
-        if (before) before->done.wait();
-        if (!group_.empty()) publishing_ = publish();
-        return before ? record(std::move(*before)) : Result<void>();
-    }
-
-    Publishing publish() {
-        Publishing out;
-        std::vector<StagedBlob> staged;
-        for (Finished& item : group_) {
-            if (item.staged) {
-                out.staged.push_back(out.outcomes.size());
-                staged.push_back(std::move(*item.staged));
-            }
-            out.outcomes.push_back(std::move(item.outcome));
-        }
-        group_.clear();
-        group_staged_ = 0;
-        const uint64_t bytes = std::exchange(group_bytes_, 0);
-        out.done = std::async(std::launch::async, [this, bytes, group = std::move(staged)]() mutable {
-            const size_t count = group.size();
-            Result<std::vector<Published>> published = job_.store.commit(std::move(group));
-            exchange_.published(count, bytes);
-            return published;
-        });
-        return out;
-    }
-
-    // The rows that name what is stored.
-    Result<void> record(Publishing group) {
-        TRY_ASSIGN(const std::vector<Published> published, group.done.get());
-        kill_point("copy.published");
-        std::vector<CopyOutcome>& outcomes = group.outcomes;
-        for (size_t i = 0; i < published.size(); ++i) {
-            CopyOutcome& outcome = outcomes[group.staged[i]];
-            outcome.fresh = published[i] == Published::fresh;
-            if (!outcome.fresh) continue;
-            ++report_.fresh_blobs;
-            report_.fresh_bytes += outcome.blob_size;
-        }
-        const size_t with_blob = outcomes.size();
-        for (size_t i = 0; i < with_blob; ++i) {
-            const std::optional<BlobId> whole = outcomes[i].blobid, partial = outcomes[i].partial_blobid;
-            if (!whole && !partial) continue;
-            for (CopyOutcome& waiter : in_flight_.settle(partial ? BlobKind::partial : BlobKind::whole, partial ? *partial : *whole))
-                outcomes.push_back(std::move(waiter));
-        }
-        const std::string now = iso8601_utc(job_.clock.wall_us());
-        std::vector<EventRow> events;
-        for (const CopyOutcome& outcome : outcomes) {
-            if ((outcome.blobid || outcome.partial_blobid) && !outcome.fresh) ++report_.deduplicated;
-            if (outcome.cause) events.push_back(skip_event(job_.medium_hash, outcome, options_.worker_id, now));
-        }
-        TRY(job_.catalog.commit_outcomes(job_.medium, job_.store.id(), outcomes, events, now));
-        for (const QuarantineEvent& event : job_.store.take_quarantine_events()) TRY(job_.catalog.add_finding(job_.medium, quarantine_finding(event), now));
-        kill_point("copy.committed");
-        for (const EventRow& event : events)
-            job_.log.debug("⏭️  SKIPPED ino={} reason={} retry={}", event.ino.value_or(0), reason_of(*event.cause), event.retry_count);
+        for (Finished& item : batch) TRY(groups_.add(std::move(item)));
         return {};
     }
 
     Result<void> commit_rest() {
         TRY(take_finished(exchange_.collect(std::chrono::milliseconds(0))));
-        TRY(commit());
-        return commit();  // the one that is being published
+        return groups_.finish();
     }
 
     const CopyJob& job_;
     const CopyOptions& options_;
-    const size_t group_files_;
+    CopyReport report_;
     Exchange exchange_;
-    InFlight in_flight_;
+    CommitGroups groups_;  // behind the exchange, which its thread speaks to
     VolumeReaders readers_;
     std::vector<int64_t> rows_;
     size_t next_row_ = 0;
     bool closed_ = false;
-    std::vector<Finished> group_;
-    size_t group_staged_ = 0;
-    uint64_t group_bytes_ = 0;
-    int64_t group_since_us_ = 0;
-    std::optional<Publishing> publishing_;
-    CopyReport report_;
 };
 
 }  // namespace

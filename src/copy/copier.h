@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,14 +40,12 @@ struct CopyReport {
     uint64_t fresh_blobs = 0, fresh_bytes = 0;
     uint64_t deduplicated = 0;   // contents that the store already had
     bool interrupted = false;
+    std::optional<std::string> parked;  // why nothing more of the medium can be read in this run
 };
 
-// Everything a copy needs; all of it outlives the call.
-struct CopyJob {
+// Whose contents are copied, and what with; all of it outlives the call.
+struct CopyTarget {
     Env& env;
-    const ByteSource& source;
-    const std::vector<Volume>& volumes;  // by number, for content that only a reader can give
-    ReaderOptions reader_options;
     Store& store;
     Catalog& catalog;
     MediumKey medium;
@@ -55,6 +54,13 @@ struct CopyJob {
     const CancelToken& cancel;
     ProgressCounters& progress;
     spdlog::logger& log;
+};
+
+// A copy from an image.
+struct CopyJob : CopyTarget {
+    const ByteSource& source;
+    const std::vector<Volume>& volumes;  // by number, for content that only a reader can give
+    ReaderOptions reader_options;
 };
 
 // Runs until nothing is pending that this run has not tried, the limit is reached, or `cancel` is set (the group in

@@ -143,9 +143,11 @@ void DiagnosticService::record_diagnostic_event(const FailedInode& inode, const 
 
 DiagnosticService::Decision DiagnosticService::on_failure(const FailedInode& inode, const ReadFailure& failure) {
     const int count = track_failure(inode);
-    if (count == thresholds_.checkpoint_retry) return at_checkpoint(inode, failure, count);
+    // Whatever else fails now fails for want of the mount: no other file is to be tried before it is back.
+    const bool lost = level_ >= DiagnosticsLevel::remount && mounts_.state(inode.medium_hash) != MountState::ok;
+    if (lost || count == thresholds_.checkpoint_retry) return at_checkpoint(inode, failure, count);
     if (thresholds_.max_retries != 0 && count >= thresholds_.max_retries) return at_last_retry(inode, failure, count);
-    return {Action::retry, std::nullopt, count};
+    return {Action::retry, std::nullopt, count, {}};
 }
 
 DiagnosticService::Decision DiagnosticService::at_checkpoint(const FailedInode& inode, const ReadFailure& failure, int count) {
@@ -155,7 +157,7 @@ DiagnosticService::Decision DiagnosticService::at_checkpoint(const FailedInode& 
         log_.warn("⏭️  SKIPPED ino={} reason={} retry={}", inode.ino, reason_of(*findings.cause), count);
         record_diagnostic_event(inode, findings, "skipped", failure.error);
         forget(inode);
-        return {Action::skip, findings.cause, count};
+        return {Action::skip, findings.cause, count, findings.text()};
     }
     if (level_ >= DiagnosticsLevel::remount && should_attempt_remount(findings)) {
         const bool may = remounts_[inode.medium_hash] < thresholds_.remounts_per_medium;
@@ -163,10 +165,10 @@ DiagnosticService::Decision DiagnosticService::at_checkpoint(const FailedInode& 
         record_diagnostic_event(inode, findings, mounted ? "remounted" : "continuing", failure.error);
         if (mounted) forget(inode);
         const bool lost = !mounted && !findings.has("mount_check:ok");
-        return {lost ? Action::park_medium : Action::retry, findings.cause, count};
+        return {lost ? Action::park_medium : Action::retry, findings.cause, count, findings.text()};
     }
     record_diagnostic_event(inode, findings, "continuing", failure.error);
-    return {Action::retry, findings.cause, count};
+    return {Action::retry, findings.cause, count, findings.text()};
 }
 
 DiagnosticService::Decision DiagnosticService::at_last_retry(const FailedInode& inode, const ReadFailure& failure, int count) {
@@ -175,7 +177,7 @@ DiagnosticService::Decision DiagnosticService::at_last_retry(const FailedInode& 
     const DiagnosticFindings findings = diagnose_at_checkpoint(inode, failure);
     record_diagnostic_event(inode, findings, "max_retries", failure.error);
     forget(inode);
-    return {observes ? Action::leave : Action::give_up, findings.cause, count};
+    return {observes ? Action::leave : Action::give_up, findings.cause, count, findings.text()};
 }
 
 }  // namespace ntt

@@ -104,10 +104,11 @@ public:
         Action action = Action::retry;
         std::optional<Cause> cause;
         int retry_count = 0;
+        std::string evidence = "{}";  // of skip and give_up: a JSON object
     };
 
-    // What is to be done after a failed read: counts it, looks into it at the checkpoint, mounts again once for each loss, ends it
-    // at the last retry. Logs the contract's lines.
+    // What is to be done after a failed read: counts it, looks into it at the checkpoint (and at once where the mount is gone),
+    // mounts again once for each loss, ends it at the last retry. Logs the contract's lines.
     Decision on_failure(const FailedInode& inode, const ReadFailure& failure);
     // The inode was read, or is done for: its count is gone.
     void forget(const FailedInode& inode);

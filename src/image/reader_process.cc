@@ -29,7 +29,7 @@ Result<std::unique_ptr<ReaderProcess>> ReaderProcess::start(const ReaderProgram&
         handed.push_back(shared.fd().raw());
     }
     TRY_ASSIGN(ChildProcess child, ChildProcess::start(program.path));
-    std::unique_ptr<ReaderProcess> out(new ReaderProcess(program, std::move(child)));
+    std::unique_ptr<ReaderProcess> out(new ReaderProcess(program, std::move(child), format == kTreeFormat ? "the process that reads the tree" : "the process that parses the image"));
     out->memory_ = std::move(shared);
     if (const Received sent = out->child_.channel().send_files(handed, program.patience); sent != Received::message)
         return out->failure_of(sent);
@@ -80,7 +80,7 @@ Result<Message> ReaderProcess::receive(const CancelToken* cancel) {
 Error ReaderProcess::broken(std::string_view what) {
     alive_ = false;
     child_.end();
-    return make_error(ErrorCode::parser_crash, fmt::format("the process that parses the image broke its protocol ({})", what));
+    return make_error(ErrorCode::parser_crash, fmt::format("{} broke its protocol ({})", subject_, what));
 }
 
 Error ReaderProcess::failure_of(Received received) {
@@ -88,7 +88,7 @@ Error ReaderProcess::failure_of(Received received) {
     if (received == Received::late) {
         child_.end();
         return make_error(ErrorCode::parser_timeout,
-                          fmt::format("the process that parses the image made no progress for {} and was killed", shown(program_.patience)));
+                          fmt::format("{} made no progress for {} and was killed", subject_, shown(program_.patience)));
     }
     if (received == Received::cancelled) {
         child_.end();
@@ -97,13 +97,13 @@ Error ReaderProcess::failure_of(Received received) {
     if (received == Received::malformed) return broken("frame");
     const ChildEnd end = child_.end();
     if (end.signal == SIGXCPU)
-        return make_error(ErrorCode::limit, fmt::format("the process that parses the image used up its {} s of processor time", program_.limits.cpu_seconds));
+        return make_error(ErrorCode::limit, fmt::format("{} used up its {} s of processor time", subject_, program_.limits.cpu_seconds));
     if (end.exit_code == kReaderNoMemory)
-        return make_error(ErrorCode::limit, fmt::format("the process that parses the image used up its {} bytes of memory", program_.limits.memory_bytes));
+        return make_error(ErrorCode::limit, fmt::format("{} used up its {} bytes of memory", subject_, program_.limits.memory_bytes));
     if (end.exit_code == kReaderNoSandbox)
         return Error{ErrorCode::unsupported, ENOSYS, "the parser cannot be locked into a sandbox: " + end.words,
                      "nothing was parsed; reader.isolation = \"none\" in the configuration parses without one, for images that you trust"};
-    return make_error(ErrorCode::parser_crash, "the process that parses the image died: " + end.text());
+    return make_error(ErrorCode::parser_crash, fmt::format("{} died: {}", subject_, end.text()));
 }
 
 }  // namespace ntt

@@ -57,10 +57,11 @@ public:
     ByteView shared() const { return memory_.view(); }
 
 private:
-    ReaderProcess(const ReaderProgram& program, ChildProcess child) : program_(program), child_(std::move(child)) {}
+    ReaderProcess(const ReaderProgram& program, ChildProcess child, std::string_view subject) : program_(program), subject_(subject), child_(std::move(child)) {}
     Error failure_of(Received received);
 
     const ReaderProgram program_;
+    const std::string_view subject_;  // in messages
     ChildProcess child_;
     SharedMemory memory_;
     Ready ready_;

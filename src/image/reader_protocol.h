@@ -15,7 +15,7 @@
 namespace ntt {
 
 // Raised with every change; the two programs are installed together, and refuse each other otherwise.
-inline constexpr uint64_t kReaderProtocolVersion = 1;
+inline constexpr uint64_t kReaderProtocolVersion = 2;
 
 enum class MessageType : uint8_t {
     // to the child
@@ -26,6 +26,7 @@ enum class MessageType : uint8_t {
     list = 5,          // its tree
     content = 6,       // bytes of a file that only the reader can give
     archive = 7,       // the names in an archive
+    tree_content = 8,  // bytes of a file of a tree
     // from the child
     ready = 64,        // the image is open: size, sector size; or which files are missing
     failed = 65,       // an Error: this request has no result
@@ -45,6 +46,9 @@ enum ReaderExit : int { kReaderDone = 0, kReaderUsage = 64, kReaderNoSandbox = 6
 inline constexpr uint64_t kSharedBytes = uint64_t{1} << 20;  // of the memory that decoded bytes come in
 inline constexpr uint64_t kProgressBytes = uint64_t{64} << 10;  // of the image, the unit in which progress is told
 inline constexpr size_t kMaxContentBytes = size_t{1} << 20;     // of one content request
+
+// Hello::format of a tree: one open folder, and no image. Then only `list` and `tree_content` are asked.
+inline constexpr std::string_view kTreeFormat = "tree";
 
 // The first message. The files that come before it are those of `parts`, and then one of shared memory if `shared`.
 struct Hello {

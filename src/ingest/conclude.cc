@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "ingest/ingest.h"
 #include "volume/detail.h"
 
 namespace ntt {
@@ -98,6 +99,23 @@ int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes, co
     });
     if (!any_read || any_lost || table_lost || totals.damaged > 0 || totals.unreadable > 0) return 3;
     return totals.pending > 0 ? 4 : 0;
+}
+
+Result<void> conclude_medium(Catalog& catalog, const Clock& clock, const MediumRow& medium, IngestGoal goal, IngestReport& report) {
+    TRY_ASSIGN(const MediumKey key, catalog.medium_key(medium.medium_hash));
+    TRY_ASSIGN(report.totals, checked_totals(catalog, key));
+    TRY_ASSIGN(const std::vector<VolumeRow> rows, catalog.volumes(medium.medium_hash));
+    report.volumes = rows.size();
+    report.health = medium.health;
+    TRY_ASSIGN(const std::vector<FindingRow> findings, catalog.findings(medium.medium_hash));
+    report.exit = report.copy.interrupted ? 130 : exit_code_of(report.totals, rows, findings);
+    if (goal != IngestGoal::copy || (report.copy.files == 0 && medium.copy_done)) return {};
+    TRY(catalog.rebuild_problem_events(medium.medium_hash));
+    if (report.totals.pending != 0 || medium.copy_done) return {};
+    TRY_ASSIGN(std::optional<MediumRow> row, catalog.medium(medium.medium_hash));
+    row->copy_done = iso8601_utc(clock.wall_us());
+    row->problems = with_error_rate(row->problems, report.totals);
+    return catalog.update_medium(*row);
 }
 
 Result<Totals> checked_totals(Catalog& catalog, MediumKey medium) {

@@ -39,4 +39,9 @@ int exit_code_of(const Totals& totals, const std::vector<VolumeRow>& volumes, co
 // Fails with catalog_damaged unless stored + damaged + unreadable + excluded + nonfile + pending is all inodes.
 Result<Totals> checked_totals(Catalog& catalog, MediumKey medium);
 
+// The last stage of every run: totals, exit code, events of the medium, the dates that are due. Fills in what the report lacks.
+enum class IngestGoal : uint8_t;
+struct IngestReport;
+Result<void> conclude_medium(Catalog& catalog, const Clock& clock, const MediumRow& medium, IngestGoal goal, IngestReport& report);
+
 }  // namespace ntt

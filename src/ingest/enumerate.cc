@@ -168,15 +168,16 @@ BlobId digest_of_finding(const Finding& finding) {
 }
 
 // Whether the content of the two is the same, before any verdict.
-bool has_same_content(const InodeRow& a, const InodeRow& b) {
+bool has_same_content(const InodeRow& a, const InodeRow& b, bool lives) {
+    if (lives) return a.fs_type == b.fs_type && a.size == b.size && a.mtime == b.mtime && a.mtime_ns == b.mtime_ns && a.fs_ino == b.fs_ino;
     return a.fs_type == b.fs_type && a.size == b.size && a.access == b.access && a.extents == b.extents && a.fs_ino == b.fs_ino && a.stream == b.stream;
 }
 
 // Puts what the listing finds into the catalog.
 class Inserter {
 public:
-    Inserter(const EnumerationTarget& target, const Volume& volume, const DamageMap& damage, const ExcludePatterns& exclude)
-        : target_(target), volume_(volume), damage_(damage), exclude_(exclude), sharing_forbidden_(volume.fs_type == "fat" || volume.fs_type == "exfat") {}
+    Inserter(const EnumerationTarget& target, const Volume& volume, const DamageMap& damage, const ExcludePatterns& exclude, bool judged_by_place)
+        : target_(target), volume_(volume), damage_(damage), exclude_(exclude), judged_by_place_(judged_by_place), sharing_forbidden_(volume.fs_type == "fat" || volume.fs_type == "exfat") {}
 
     // Before anything is inserted into a volume that has rows.
     Result<void> look_at_what_is_there() {
@@ -283,14 +284,14 @@ private:
             row.processed_at = target_.now;
             return put(there, row, {});
         }
-        const Verdict verdict = damage_.judge(inode, reach_of(volume_));
+        const Verdict verdict = judged_by_place_ ? damage_.judge(inode, reach_of(volume_)) : Verdict();
         const std::vector<MissingRow> missing = rows_of(verdict.missing);
         if (!verdict.clean()) {
             note_cause(*verdict.cause);
             row.cause = verdict.cause;
             row.missing_bytes = verdict.missing_bytes;
             row.evidence = verdict.evidence;
-            if (nothing_readable(inode, verdict) && !(there && has_same_content(*there, row))) TRY(give_up(row));
+            if (nothing_readable(inode, verdict) && !target_.tries_all && !(there && has_same_content(*there, row, target_.lives))) TRY(give_up(row));
         }
         if (sharing_forbidden_ && !inode.extents.empty())
             claims_.push_back({inode.ino, std::move(inode.extents), inode.faults.empty(), false, SectorClaim::Owner::file});
@@ -303,11 +304,12 @@ private:
             ++counts_.new_inodes;
             return target_.catalog.add_inode(target_.medium, row, missing);
         }
-        if (!has_same_content(*there, row)) {
+        if (!has_same_content(*there, row, target_.lives)) {
             ++counts_.renewed_inodes;
             return target_.catalog.replace_inode(target_.medium, row, missing);
         }
         if (row.fs_type != 'f' || (there->copied && there->status == Status::excluded)) return {};
+        if (target_.lives) return {};  // what a try has shown of it stands
         TRY_ASSIGN(const std::vector<MissingRow> before, target_.catalog.missing_ranges(target_.medium_hash, row.volume, row.ino));
         if (merged(missing) == before) return {};
         ++counts_.renewed_inodes;
@@ -356,6 +358,7 @@ private:
         row.fs_ino = inode.fs_ino;
         row.stream = inode.stream;
         row.allocated = inode.allocated;
+        row.dev = target_.dev;
         row.nlink = inode.nlink;
         row.size = inode.size;
         row.mtime = inode.mtime;
@@ -446,6 +449,7 @@ private:
     const Volume& volume_;
     const DamageMap& damage_;
     const ExcludePatterns& exclude_;
+    const bool judged_by_place_;
     const bool sharing_forbidden_;  // a cluster of a FAT volume has one owner
     int64_t entry_ = 0;  // the last one of the volume
     Known known_names_, known_findings_;
@@ -518,29 +522,12 @@ std::optional<Outcome> outcome_of_parser(const Error& error) {
     }
 }
 
-Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const ByteSource& source, const Volume& volume,
-                                          const DamageMap& damage, const ReaderOptions& options, const ExcludePatterns& exclude,
-                                          const CancelToken& cancel) {
+namespace {
+
+// The listing goes into `queue` by a thread of its own, which may have findings already.
+Result<EnumeratedVolume> take_listing(FsReader& reader, BatchQueue& queue, Inserter& inserter, const EnumerationTarget& target, const Volume& volume,
+                                      std::optional<uint64_t> image_bytes, const CancelToken& cancel) {
     EnumeratedVolume out{volume, {}};
-    if (!volume.readable) return out;
-    Inserter inserter(target, volume, damage, exclude);
-    if (target.again) TRY(inserter.look_at_what_is_there());
-    BatchQueue queue;
-    ReaderOptions with_damage = options;
-    with_damage.unread = damage.unread();
-    Result<std::unique_ptr<FsReader>> opened = open_apart(source, volume, with_damage, queue);
-    if (!opened.ok() && is_of_the_host(opened.error())) return std::move(opened).take_error();
-    if (!opened.ok()) {
-        out.volume.outcome = outcome_of_parser(opened.error()).value_or(Outcome::failed);
-        Finding finding;
-        finding.code = code_of_failure(out.volume.outcome, "filesystem_unreadable");
-        finding.message = fmt::format("the {} filesystem cannot be opened: {}", volume.view, opened.error().text());
-        TRY(inserter.insert(std::move(finding)));
-        if (target.map_changed && out.volume.outcome == Outcome::failed) TRY(inserter.give_up_unseen());
-        out.counts = inserter.counts();
-        return out;
-    }
-    FsReader& reader = **opened;
     std::optional<Outcome> early_end;
     {
         ListingThread listing(queue, reader, cancel);
@@ -558,12 +545,45 @@ Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const
     TRY(inserter.judge_sharing());
     if (target.map_changed && (!early_end || *early_end == Outcome::partial)) TRY(inserter.give_up_unseen());
     out.counts = inserter.counts();
-    out.volume.outcome = early_end && *early_end != Outcome::partial ? *early_end : outcome_of_listing(volume, source.size_bytes(), out.counts);
+    out.volume.outcome = early_end && *early_end != Outcome::partial ? *early_end : outcome_of_listing(volume, image_bytes.value_or(UINT64_MAX), out.counts);
     json detail = parse_detail(volume.detail);
     detail.update(parse_detail(reader.detail()));
     if (out.counts.unreadable_directories > 0) detail["unreadable_directories"] = out.counts.unreadable_directories;
     out.volume.detail = detail.dump(-1, ' ', false, json::error_handler_t::replace);
     return out;
+}
+
+}  // namespace
+
+Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const ByteSource& source, const Volume& volume,
+                                          const DamageMap& damage, const ReaderOptions& options, const ExcludePatterns& exclude,
+                                          const CancelToken& cancel) {
+    EnumeratedVolume out{volume, {}};
+    if (!volume.readable) return out;
+    Inserter inserter(target, volume, damage, exclude, true);
+    if (target.again) TRY(inserter.look_at_what_is_there());
+    BatchQueue queue;
+    ReaderOptions with_damage = options;
+    with_damage.unread = damage.unread();
+    Result<std::unique_ptr<FsReader>> opened = open_apart(source, volume, with_damage, queue);
+    if (opened.ok()) return take_listing(**opened, queue, inserter, target, volume, source.size_bytes(), cancel);
+    if (is_of_the_host(opened.error())) return std::move(opened).take_error();
+    out.volume.outcome = outcome_of_parser(opened.error()).value_or(Outcome::failed);
+    Finding finding;
+    finding.code = code_of_failure(out.volume.outcome, "filesystem_unreadable");
+    finding.message = fmt::format("the {} filesystem cannot be opened: {}", volume.view, opened.error().text());
+    TRY(inserter.insert(std::move(finding)));
+    if (target.map_changed && out.volume.outcome == Outcome::failed) TRY(inserter.give_up_unseen());
+    out.counts = inserter.counts();
+    return out;
+}
+
+Result<EnumeratedVolume> enumerate_with(FsReader& reader, const EnumerationTarget& target, const Volume& volume, const DamageMap& damage,
+                                        std::optional<uint64_t> image_bytes, const ExcludePatterns& exclude, const CancelToken& cancel) {
+    Inserter inserter(target, volume, damage, exclude, image_bytes.has_value());
+    if (target.again) TRY(inserter.look_at_what_is_there());
+    BatchQueue queue;
+    return take_listing(reader, queue, inserter, target, volume, image_bytes, cancel);
 }
 
 Result<EnumerationCounts> counts_in_catalog(Catalog& catalog, MediumKey medium, const std::string& medium_hash) {

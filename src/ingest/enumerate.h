@@ -53,6 +53,11 @@ struct EnumerationTarget {
     // It is listed again because of another map: an inode that this listing does not show was named by metadata that, as the map
     // says now, nobody read. Its content is lost to us.
     bool map_changed = false;
+    // The source is a tree that lives: size and times say whether a content is the same, not where it lies.
+    bool lives = false;
+    std::optional<int64_t> dev = std::nullopt;  // of all inodes, where the source has one
+    // No verdict by geometry ends a file here: it is tried, as the levels of diagnostics below predict want it.
+    bool tries_all = false;
 };
 
 // Reads the tree in a thread of its own while this one judges and inserts. Damage stands in the catalog as findings and verdicts; the returned Volume has its outcome and detail.
@@ -64,6 +69,11 @@ struct EnumeratedVolume {
 Result<EnumeratedVolume> enumerate_volume(const EnumerationTarget& target, const ByteSource& source, const Volume& volume,
                                           const DamageMap& damage, const ReaderOptions& options, const ExcludePatterns& exclude,
                                           const CancelToken& cancel);
+
+// The same for a reader that is open already. `image_bytes`: where the image ends; nullopt without one: then nothing is judged by
+// where it lies.
+Result<EnumeratedVolume> enumerate_with(FsReader& reader, const EnumerationTarget& target, const Volume& volume, const DamageMap& damage,
+                                        std::optional<uint64_t> image_bytes, const ExcludePatterns& exclude, const CancelToken& cancel);
 
 // What an enumeration of the whole medium would have counted, from its rows; doubled names and all, but not root_lost and udf_corruption.
 Result<EnumerationCounts> counts_in_catalog(Catalog& catalog, MediumKey medium, const std::string& medium_hash);

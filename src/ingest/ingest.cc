@@ -16,6 +16,7 @@
 #include "ingest/assess.h"
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
+#include "ingest/folder.h"
 #include "ingest/identify.h"
 #include "ingest/known_volumes.h"
 #include "ingest/lost_volumes.h"
@@ -31,23 +32,6 @@ struct FindingList final : FindingSink {
     std::vector<Finding> findings;
     void add(Finding finding) override { findings.push_back(std::move(finding)); }
 };
-
-VolumeRow row_of(const std::string& medium_hash, int64_t image_id, const Volume& volume) {
-    VolumeRow row;
-    row.medium_hash = medium_hash;
-    row.volume = volume.number;
-    row.image_id = image_id;
-    row.offset_bytes = volume.offset_bytes;
-    row.size_bytes = volume.size_bytes;
-    row.view = volume.view;
-    row.role = to_string(volume.role);
-    row.fs_type = volume.fs_type;
-    row.label = volume.label;
-    row.uuid = volume.uuid;
-    row.outcome = to_string(volume.outcome);
-    row.detail = volume.detail;
-    return row;
-}
 
 std::string placeholder_hash(const std::string& path, int64_t now_us) { return blake3_of(as_bytes(fmt::format("{}\n{}", now_us, path))).hex(); }
 
@@ -429,8 +413,8 @@ Result<void> Run::copy() {
     NTT_CHECK(context_.store != nullptr, "copying without a store");
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
     TRY(context_.catalog.give_up_on_errors(key, options_.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
-    const CopyJob job{context_.env, *image_.source, volumes_,          reader_, *context_.store, context_.catalog,
-                      key,            medium_->medium_hash, context_.clock, context_.cancel, context_.progress, context_.log};
+    const CopyJob job{{context_.env, *context_.store, context_.catalog, key, medium_->medium_hash, context_.clock, context_.cancel, context_.progress, context_.log},
+                      *image_.source, volumes_, reader_};
     CopyOptions copying = options_.copy;
     if (image_.map) copying.suspect_run_bytes = 0;  // it says what was read
     TRY_ASSIGN(report_.copy, copy_pending(job, copying));
@@ -463,25 +447,13 @@ Result<void> Run::note_container_damage(MediumKey key) {
 Result<IngestReport> Run::conclude() {
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
     TRY(note_container_damage(key));
-    TRY_ASSIGN(report_.totals, checked_totals(context_.catalog, key));
-    TRY_ASSIGN(const std::vector<VolumeRow> rows, context_.catalog.volumes(medium_->medium_hash));
-    report_.volumes = rows.size();
-    report_.health = medium_->health;
-    TRY_ASSIGN(const std::vector<FindingRow> findings, context_.catalog.findings(medium_->medium_hash));
-    report_.exit = report_.copy.interrupted ? 130 : exit_code_of(report_.totals, rows, findings);
-    if (options_.goal == IngestGoal::copy && (report_.copy.files > 0 || !medium_->copy_done)) {
-        TRY(context_.catalog.rebuild_problem_events(medium_->medium_hash));
-        if (report_.totals.pending == 0 && !medium_->copy_done) {
-            TRY_ASSIGN(std::optional<MediumRow> row, context_.catalog.medium(medium_->medium_hash));
-            row->copy_done = iso8601_utc(context_.clock.wall_us());
-            row->problems = with_error_rate(row->problems, report_.totals);
-            TRY(context_.catalog.update_medium(*row));
-        }
-    }
+    TRY(conclude_medium(context_.catalog, context_.clock, *medium_, options_.goal, report_));
     return report_;
 }
 
 }  // namespace
+
+namespace {
 
 Result<IngestReport> ingest_image(const IngestContext& context, const std::string& path, const IngestOptions& options) {
     Run run(context, options, path);
@@ -496,10 +468,19 @@ Result<IngestReport> ingest_image(const IngestContext& context, const std::strin
     return run.conclude();
 }
 
+}  // namespace
+
+Result<IngestReport> ingest_source(const IngestContext& context, const std::string& path, const IngestOptions& options) {
+    std::error_code unknown;
+    if (std::filesystem::is_directory(path, unknown)) return ingest_folder(context, path, options, FolderWork::list_and_copy);
+    return ingest_image(context, path, options);
+}
+
 Result<IngestReport> copy_medium(const IngestContext& context, const std::string& medium_hash, const IngestOptions& options) {
     TRY_ASSIGN(const MediumRow medium, context.catalog.resolve_medium(medium_hash));
     IngestOptions of_this_medium = options;
     of_this_medium.medium_hash = medium.medium_hash;
+    if (medium.kind == "directory") return ingest_folder(context, medium.image_path, of_this_medium, FolderWork::copy);
     if (!of_this_medium.map_path) of_this_medium.map_path = medium.map_path;
     return ingest_image(context, medium.image_path, of_this_medium);
 }

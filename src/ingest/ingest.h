@@ -1,4 +1,4 @@
-// From an image file to rows and blobs: identify, detect, enumerate with verdicts, copy, conclude.
+// From a source to rows and blobs: identify, detect, enumerate with verdicts, copy, conclude.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,8 @@
 #include "catalog/catalog.h"
 #include "copy/copier.h"
 #include "copy/progress.h"
+#include "copy/tree_copier.h"
+#include "diagnose/diagnostic_service.h"
 #include "ingest/exclude.h"
 #include "os/env.h"
 #include "store/store.h"
@@ -23,6 +25,20 @@ enum class IngestGoal : uint8_t {
     enumerate,  // up to and including the verdicts
 };
 
+// How files are reached.
+enum class Engine : uint8_t {
+    automatic,  // the image engine where it can read, else the mount engine
+    image,      // the image itself, in user space
+    mount,      // through the kernel or FUSE
+};
+
+// For trees: folders, and what is mounted of an image.
+struct TreeOptions {
+    DiagnosticsLevel level = DiagnosticsLevel::predict;
+    DiagnosticThresholds thresholds;
+    RetryWaits waits;
+};
+
 struct IngestOptions {
     std::optional<std::string> name;         // the operator's label; default: the file's name
     std::optional<std::string> medium_hash;  // given by the operator; checked
@@ -31,6 +47,8 @@ struct IngestOptions {
     ReaderOptions reader;
     CopyOptions copy;
     int startup_error_limit = 5;             // recorded failures after which a pending inode is given up at start
+    Engine engine = Engine::automatic;
+    TreeOptions tree;
     ExcludePatterns exclude;
 };
 
@@ -56,11 +74,11 @@ struct IngestReport {
     int exit = 0;               // the contract's: 0 3 4 130
 };
 
-// Ingests one image. Errors (exit 1, busy 75): the source cannot be opened or identified, is refused, or the store or
-// catalog fails. What is damaged in the image is no error: it stands in the catalog and in the report's totals.
-Result<IngestReport> ingest_image(const IngestContext& context, const std::string& path, const IngestOptions& options);
+// Ingests one image or folder. Errors (exit 1, busy 75): the source cannot be opened or identified, is refused, or the store or
+// catalog fails. What is damaged in it is no error: it stands in the catalog and in the report's totals.
+Result<IngestReport> ingest_source(const IngestContext& context, const std::string& path, const IngestOptions& options);
 
-// Continues copying a medium that is in the catalog, from the image it was enumerated from.
+// Continues copying a medium that is in the catalog, from the image or folder it was enumerated from.
 Result<IngestReport> copy_medium(const IngestContext& context, const std::string& medium_hash, const IngestOptions& options);
 
 }  // namespace ntt

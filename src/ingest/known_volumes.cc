@@ -40,6 +40,23 @@ Volume volume_of(const VolumeRow& row) {
     return volume;
 }
 
+VolumeRow row_of(const std::string& medium_hash, int64_t image_id, const Volume& volume) {
+    VolumeRow row;
+    row.medium_hash = medium_hash;
+    row.volume = volume.number;
+    row.image_id = image_id;
+    row.offset_bytes = volume.offset_bytes;
+    row.size_bytes = volume.size_bytes;
+    row.view = volume.view;
+    row.role = to_string(volume.role);
+    row.fs_type = volume.fs_type;
+    row.label = volume.label;
+    row.uuid = volume.uuid;
+    row.outcome = to_string(volume.outcome);
+    row.detail = volume.detail;
+    return row;
+}
+
 std::map<int, int> take_known_numbers(std::vector<Volume>& found, const std::vector<VolumeRow>& rows) {
     std::map<int, int> number_of;  // by the number of detection
     std::set<int> taken;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "catalog/catalog.h"
@@ -11,6 +12,8 @@ namespace ntt {
 
 // What a run needs to know of a volume that an earlier one detected.
 Volume volume_of(const VolumeRow& row);
+// The row of a volume.
+VolumeRow row_of(const std::string& medium_hash, int64_t image_id, const Volume& volume);
 
 // `found`: what detection sees now; `rows`: what it saw before. A volume is the same if offset and view are, or, but for the
 // views of a disc, offset and filesystem family. What is new takes the number of a row without a view at its offset (nothing was

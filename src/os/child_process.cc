@@ -56,6 +56,17 @@ std::string last_words(const Fd& pipe) {
     return to_terminal_text(line == std::string::npos ? text : text.substr(line + 1));
 }
 
+// Whether it died before the time was up; else it is the kernel's to reap when we are gone.
+bool kill_and_reap(pid_t pid, int& status) {
+    ::kill(pid, SIGKILL);
+    for (int waited = 0; waited < kSecondsToDie * 1000; ++waited) {
+        const pid_t gone = ::waitpid(pid, &status, WNOHANG);
+        if (gone == pid || (gone < 0 && errno != EINTR)) return gone == pid;
+        ::poll(nullptr, 0, 1);
+    }
+    return false;
+}
+
 }  // namespace
 
 std::string ChildEnd::text() const {
@@ -111,10 +122,8 @@ ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
 }
 
 ChildProcess::~ChildProcess() {
-    if (pid_ < 0) return;
-    ::kill(pid_, SIGKILL);
-    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    int status = 0;
+    if (pid_ >= 0) kill_and_reap(pid_, status);
 }
 
 ChildEnd ChildProcess::end() {
@@ -130,11 +139,7 @@ ChildEnd ChildProcess::end() {
         if (gone == 0) ::poll(nullptr, 0, 1);
     }
     const bool by_itself = gone == pid_;
-    if (!by_itself) {
-        ::kill(pid_, SIGKILL);
-        while ((gone = ::waitpid(pid_, &status, 0)) < 0 && errno == EINTR) {
-        }
-    }
+    if (!by_itself) kill_and_reap(pid_, status);
     pid_ = -1;
     if (by_itself && WIFEXITED(status)) out.exit_code = WEXITSTATUS(status);
     if (by_itself && WIFSIGNALED(status)) out.signal = WTERMSIG(status);

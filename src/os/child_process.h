@@ -18,6 +18,8 @@ struct ChildEnd {
     std::string text() const;  // "killed by signal 11 (Segmentation fault): free(): invalid pointer"
 };
 
+inline constexpr int kSecondsToDie = 5;
+
 // The file descriptor at which a child finds its channel.
 inline constexpr int kChildChannelFd = 3;
 
@@ -34,7 +36,8 @@ public:
     Channel& channel() { return channel_; }
     pid_t pid() const { return pid_; }
     // Kills the child if it is still there and tells how it ended. A child that has hung up gets a moment to end by itself,
-    // so that its own end is known and not ours.
+    // so that its own end is known and not ours. One that the kernel does not let go (a read that never comes back) is
+    // left behind after kSecondsToDie.
     ChildEnd end();
 
 private:

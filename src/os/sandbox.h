@@ -24,6 +24,11 @@ struct Sandbox {
 // where the kernel has no seccomp: then nothing untrusted may be parsed.
 Result<Sandbox> enter_sandbox(const SandboxLimits& limits);
 
+// The same for a process that lists and reads one tree: files and folders may be opened as well, for reading, and below the open
+// folder `root` only (where the kernel has no Landlock: anywhere, but never for writing).
+class Fd;
+Result<Sandbox> enter_tree_sandbox(const SandboxLimits& limits, const Fd& root);
+
 // From now on the process ends soon after its parent has, whatever it is doing.
 void die_with_parent();
 

@@ -10,7 +10,7 @@ namespace {
 
 const Page kPage = {
     "ingest",
-    "take images of media into the store and the catalog",
+    "take images of media, and folders, into the store and the catalog",
     "SOURCE… [--name LABEL] [--medium-hash H] [--map FILE] [--enumerate-only] [--exclude-from FILE] [--dry-run]",
     "Finds the filesystems in each image, lists every name, decides for each file which of its bytes can be had, and puts each content "
     "once into the store. A file whose bytes fall on unread sectors or beyond the image's end is damaged or unreadable, with the exact "
@@ -19,12 +19,16 @@ const Page kPage = {
     "IMAGE.mapfile, IMAGE.log, or with the suffix replaced) is used. Images are opened read-only, always.\n\n"
     "A medium is named by --medium-hash, else by a file name of 32 to 64 hexadecimal digits, else by the BLAKE3 of the whole image. "
     "Ingesting the same image again continues where the last run ended and adds nothing that is there. An image that changed since it was "
-    "enumerated is refused.",
+    "enumerated is refused.\n\n"
+    "A folder (carved files, a mounted disk, a network share) is a medium of its own, named by the filesystem it is on and its place there, so "
+    "that two mounts of it are one. Nothing is followed out of it. Listed again it gives what is new or changed; what is gone stays recorded. A "
+    "file that fails to be read waits and is tried again while others go on; --diagnostics says what that may lead to.",
     {
         {"ntt ingest floppy.img", "one image, with floppy.img.map if it is there"},
         {"ntt ingest --name 'box 12, disk 3' disk3.E01", "with the label of the object"},
         {"ntt ingest images/*.img --json", "many, one summary a line"},
         {"ntt ingest --enumerate-only disk.img", "list and judge, copy nothing yet"},
+        {"ntt ingest --name 'PhotoRec, disk 3' recup_dir.1", "a folder"},
     },
     {
         {Exit::done, "every file of every filesystem is in the store"},
@@ -39,7 +43,7 @@ public:
     const Page& page() const override { return kPage; }
 
     void declare(CLI::App& app) override {
-        app.add_option("SOURCE", sources_, "image files")->required();
+        app.add_option("SOURCE", sources_, "image files and folders")->required();
         app.add_option("--name", name_, "the operator's label of the medium (default: the file's name)")->type_name("LABEL");
         app.add_option("--medium-hash", medium_hash_, "the medium's identity: 16 to 64 lowercase hexadecimal digits")
             ->check([](const std::string& text) { return is_medium_hash(text) ? std::string() : "no medium hash: " + to_terminal_text(text); })
@@ -71,7 +75,7 @@ public:
         Exit exit = Exit::done;
         uint64_t done = 0;
         for (const std::string& source : sources_) {
-            TRY_ASSIGN(const Exit one, ingesting->tell(source, ingest_image(ingesting->context(), source, options)));
+            TRY_ASSIGN(const Exit one, ingesting->tell(source, ingest_source(ingesting->context(), source, options)));
             exit = worst(exit, one);
             ++done;
             if (session.io().cancel.cancelled()) break;

@@ -73,6 +73,13 @@ Result<std::vector<WorkItem>> SqliteCatalog::work_items(MediumKey medium, std::s
     return out;
 }
 
+Result<std::optional<std::string>> SqliteCatalog::first_path(MediumKey medium, int volume, int64_t ino) {
+    TRY_ASSIGN(Query query, db_->prepared("SELECT path FROM path_row WHERE medium=?1 AND ino=?2 AND volume=?3 ORDER BY entry LIMIT 1"));
+    TRY_ASSIGN(const bool found, query.first(static_cast<int64_t>(medium), ino, volume));
+    if (!found) return std::optional<std::string>();
+    return std::optional(query.text());
+}
+
 Result<int64_t> SqliteCatalog::store_key(const std::string& store_id) {
     TRY(db_->run("INSERT INTO store (store_id) VALUES (?1) ON CONFLICT DO NOTHING", store_id));
     TRY_ASSIGN(Query row, db_->prepared("SELECT store FROM store WHERE store_id=?1"));

@@ -252,6 +252,27 @@ Result<ContentRequest> decode_content(std::string_view message) {
     return checked(in, std::move(request), "content");
 }
 
+std::string encode_tree_content(const TreeContentRequest& request) {
+    WireWriter out;
+    out.text(request.file.path);
+    out.text(request.file.fs_ino);
+    out.number(request.file.size);
+    out.number(request.offset);
+    out.number(request.length);
+    return out.take();
+}
+
+Result<TreeContentRequest> decode_tree_content(std::string_view message) {
+    WireReader in(message);
+    TreeContentRequest request;
+    request.file.path = in.text(kMaxPathOnWire);
+    request.file.fs_ino = in.text(kMaxWord);
+    request.file.size = in.number();
+    request.offset = in.number();
+    request.length = in.number_up_to(kMaxContentBytes);
+    return checked(in, std::move(request), "tree content");
+}
+
 std::string encode_detail(const std::string& detail) {
     WireWriter out;
     out.text(detail.size() <= kMaxDetail ? std::string_view(detail) : "{}");

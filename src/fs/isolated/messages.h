@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/wire.h"
 #include "fs/fs_reader.h"
+#include "fs/posix/tree.h"
 #include "volume/volume.h"
 
 namespace ntt {
@@ -32,6 +33,14 @@ struct ContentRequest {
 };
 std::string encode_content(const ContentRequest& request);
 Result<ContentRequest> decode_content(std::string_view message);
+
+struct TreeContentRequest {
+    TreeFile file;
+    uint64_t offset = 0;
+    uint64_t length = 0;  // at most kMaxContentBytes
+};
+std::string encode_tree_content(const TreeContentRequest& request);
+Result<TreeContentRequest> decode_tree_content(std::string_view message);
 
 // --- answers ---
 struct DetectionAnswer {

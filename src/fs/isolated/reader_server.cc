@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "fs/fs_reader.h"
+#include "fs/isolated/channel_sink.h"
 #include "fs/isolated/messages.h"
+#include "fs/isolated/tree_server.h"
 #include "fs/isolated/watched_source.h"
 #include "fs/repair/propose.h"
 #include "image/container_source.h"
@@ -21,46 +23,6 @@
 
 namespace ntt {
 namespace {
-
-constexpr auto kForEver = std::chrono::hours(24 * 365);
-constexpr size_t kFlushBytes = 48 << 10;
-constexpr size_t kFlushEntries = 512;
-constexpr auto kFlushAfter = std::chrono::milliseconds(250);  // also what one waits at most to see that a listing gets on
-
-using SteadyClock = std::chrono::steady_clock;
-
-// Sends entries as they are found. When the other side is gone an Error ends the listing.
-class ChannelSink final : public EntrySink {
-public:
-    explicit ChannelSink(Channel& channel) : channel_(channel) {}
-
-    Result<void> add_inode(InodeEntry inode) override { return put(inode); }
-    Result<void> add_name(NameEntry name) override { return put(name); }
-    void add_directory(DirectoryPlace place) override { put(place).ignore("the next entry meets it again"); }
-    void add(Finding finding) override { put(finding).ignore("the next entry meets it again"); }
-
-    Result<void> flush() {
-        if (entries_.entries() > 0 && !hung_up_)
-            hung_up_ = channel_.send(static_cast<uint8_t>(MessageType::entries), entries_.take(), kForEver) != Received::message;
-        flushed_at_ = SteadyClock::now();
-        if (hung_up_) return make_error(ErrorCode::cancelled, "nobody listens");
-        return {};
-    }
-
-private:
-    template <typename Entry>
-    Result<void> put(const Entry& entry) {
-        entries_.add(entry);
-        const bool full = entries_.size() >= kFlushBytes || entries_.entries() >= kFlushEntries;
-        if (full || SteadyClock::now() - flushed_at_ >= kFlushAfter) return flush();
-        return {};
-    }
-
-    Channel& channel_;
-    EntryWriter entries_;
-    SteadyClock::time_point flushed_at_ = SteadyClock::now();
-    bool hung_up_ = false;
-};
 
 struct FindingList final : FindingSink {
     std::vector<Finding> findings;
@@ -205,6 +167,7 @@ int serve_reader(Channel& channel) {
     const auto hello = decode_hello(first.bytes);
     if (!hello.ok()) return kReaderProtocol;
     die_with_parent();
+    if (hello->format == kTreeFormat) return serve_tree(channel, hello->limits, std::move(files));
     const auto sandbox = enter_sandbox(hello->limits);
     if (!sandbox.ok()) {
         std::fprintf(stderr, "%s\n", sandbox.error().text().c_str());

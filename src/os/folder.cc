@@ -1,0 +1,172 @@
+#include "os/folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include "base/bytes.h"
+
+namespace ntt {
+namespace {
+
+constexpr size_t kExtentsPerCall = 256;
+constexpr size_t kMaxExtents = 100'000;  // of one file
+constexpr uint32_t kFactsMask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
+// Such an extent's bytes do not lie where it says, or not as they are read.
+constexpr uint32_t kNotPlain = FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_NOT_ALIGNED |
+                               FIEMAP_EXTENT_DATA_INLINE | FIEMAP_EXTENT_DATA_TAIL;
+
+// Without a trace in the access times where that is allowed: to the owner, and to root.
+Fd open_quietly(int folder, const char* name, int flags) {
+    flags |= O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int raw = ::openat(folder, name, flags | O_NOATIME);
+    if (raw < 0 && errno == EPERM) raw = ::openat(folder, name, flags);
+    return Fd(raw);
+}
+
+Result<Fd> opened(Fd fd, std::string_view action, std::string_view name) {
+    const int failed = errno;
+    if (!fd.valid()) return errno_error(failed, std::string(action) + " " + std::string(name));
+    return fd;
+}
+
+char type_of(uint32_t mode) {
+    switch (mode & S_IFMT) {
+        case S_IFREG: return 'f';
+        case S_IFDIR: return 'd';
+        case S_IFLNK: return 'l';
+        case S_IFBLK: return 'b';
+        case S_IFCHR: return 'c';
+        case S_IFIFO: return 'p';
+        case S_IFSOCK: return 's';
+        default: return 'u';
+    }
+}
+
+Result<FileFacts> facts(int folder, const char* name, int flags) {
+    struct statx info {};
+    if (::statx(folder, name, flags | AT_NO_AUTOMOUNT, kFactsMask, &info) != 0) return errno_error(errno, std::string("stat ") + name);
+    FileFacts out;
+    out.ino = info.stx_ino;
+    out.dev = makedev(info.stx_dev_major, info.stx_dev_minor);
+    out.mount_id = info.stx_mnt_id;
+    out.type = type_of(info.stx_mode);
+    out.mode = info.stx_mode;
+    out.nlink = info.stx_nlink;
+    out.size = info.stx_size;
+    out.uid = info.stx_uid;
+    out.gid = info.stx_gid;
+    out.mtime = info.stx_mtime.tv_sec;
+    out.mtime_ns = static_cast<int>(info.stx_mtime.tv_nsec);
+    out.atime = info.stx_atime.tv_sec;
+    out.ctime = info.stx_ctime.tv_sec;
+    if ((info.stx_mask & STATX_BTIME) != 0) out.crtime = info.stx_btime.tv_sec;
+    return out;
+}
+
+}  // namespace
+
+Result<Fd> open_folder(const std::string& path) { return opened(open_quietly(AT_FDCWD, path.c_str(), O_DIRECTORY), "open folder", path); }
+
+Result<Fd> open_folder_in(const Fd& folder, const std::string& name) {
+    return opened(open_quietly(folder.raw(), name.c_str(), O_DIRECTORY | O_NOFOLLOW), "open folder", name);
+}
+
+FolderNames names_in(const Fd& folder) {
+    FolderNames out;
+    const int own = ::fcntl(folder.raw(), F_DUPFD_CLOEXEC, 0);
+    DIR* const stream = own < 0 ? nullptr : ::fdopendir(own);
+    if (stream == nullptr) {
+        out.error = errno_error(errno, "list a folder");
+        if (own >= 0) ::close(own);
+        return out;
+    }
+    ::rewinddir(stream);
+    for (;;) {
+        errno = 0;
+        const struct dirent* entry = ::readdir(stream);
+        if (entry == nullptr) break;
+        if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) out.names.emplace_back(entry->d_name);
+    }
+    if (errno != 0) out.error = errno_error(errno, "list a folder");
+    ::closedir(stream);
+    return out;
+}
+
+Result<FileFacts> facts_of(const Fd& folder, const std::string& name) { return facts(folder.raw(), name.c_str(), AT_SYMLINK_NOFOLLOW); }
+Result<FileFacts> facts_of(const Fd& file) { return facts(file.raw(), "", AT_EMPTY_PATH); }
+
+Result<std::string> link_target(const Fd& folder, const std::string& name) {
+    std::string out(PATH_MAX, '\0');
+    const ssize_t length = ::readlinkat(folder.raw(), name.c_str(), out.data(), out.size());
+    if (length < 0) return errno_error(errno, "read link " + name);
+    out.resize(static_cast<size_t>(length));
+    return out;
+}
+
+Result<Fd> open_file_below(const Fd& root, std::string_view path) {
+    Fd folder;
+    const Fd* at = &root;
+    for (size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/')) {
+        TRY_ASSIGN(folder, open_folder_in(*at, std::string(path.substr(0, slash))));
+        at = &folder;
+        path.remove_prefix(slash + 1);
+    }
+    const std::string name(path);
+    // Looked at first: opening a device may do things, and a FIFO has nothing to read.
+    TRY_ASSIGN(const FileFacts before, facts_of(*at, name));
+    if (before.type != 'f') return errno_error(ENOENT, "open " + name);
+    TRY_ASSIGN(Fd file, opened(open_quietly(at->raw(), name.c_str(), O_NOFOLLOW), "open", name));
+    TRY_ASSIGN(const FileFacts facts, facts_of(file));
+    if (facts.type != 'f') return errno_error(ENOENT, "open " + name);
+    return file;
+}
+
+std::vector<Extent> extents_on_device(const Fd& file, uint64_t size) {
+    // A head, and behind it the extents.
+    alignas(fiemap) std::array<uint8_t, sizeof(fiemap) + kExtentsPerCall * sizeof(fiemap_extent)> call{};
+    std::vector<Extent> out;
+    uint64_t covered = 0;
+    const auto cover_to = [&](uint64_t offset) {
+        if (offset > covered) out.push_back({covered, 0, offset - covered, ExtentKind::hole});
+        covered = std::max(covered, offset);
+    };
+    for (bool last = size == 0; !last;) {
+        fiemap head{};
+        head.fm_start = covered;
+        head.fm_length = size - covered;
+        head.fm_extent_count = kExtentsPerCall;
+        std::memcpy(call.data(), &head, sizeof head);
+        if (::ioctl(file.raw(), FS_IOC_FIEMAP, call.data()) != 0) return {};
+        std::memcpy(&head, call.data(), sizeof head);
+        if (head.fm_mapped_extents == 0) break;
+        for (uint32_t i = 0; i < std::min<uint32_t>(head.fm_mapped_extents, kExtentsPerCall); ++i) {
+            fiemap_extent found;
+            std::memcpy(&found, call.data() + sizeof head + i * sizeof found, sizeof found);
+            last = last || (found.fe_flags & FIEMAP_EXTENT_LAST) != 0;
+            if ((found.fe_flags & kNotPlain) != 0 || out.size() >= kMaxExtents) return {};
+            const uint64_t begin = std::max<uint64_t>(found.fe_logical, covered);
+            const uint64_t end = std::min<uint64_t>(found.fe_logical + found.fe_length, size);
+            if (end <= begin) continue;
+            cover_to(begin);
+            const bool unwritten = (found.fe_flags & FIEMAP_EXTENT_UNWRITTEN) != 0;
+            out.push_back({begin, unwritten ? 0 : found.fe_physical + (begin - found.fe_logical), end - begin, unwritten ? ExtentKind::hole : ExtentKind::data});
+            covered = end;
+        }
+        last = last || covered >= size;
+    }
+    cover_to(size);
+    return out;
+}
+
+}  // namespace ntt

@@ -1,0 +1,138 @@
+#include "os/mount_table.h"
+
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <array>
+#include <charconv>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "base/bytes.h"
+#include "os/env.h"
+
+namespace ntt {
+namespace {
+
+constexpr size_t kMaxTable = size_t{64} << 20;
+constexpr size_t kMaxId = 256;
+
+// FS_IOC_GETFSUUID, newer than the headers of some systems. Source: Linux include/uapi/linux/fs.h.
+struct FsUuid {
+    uint8_t length;
+    uint8_t bytes[16];
+};
+constexpr unsigned long kGetFsUuid = _IOR(0x15, 0, FsUuid);
+
+// "\040" and the like are bytes that would break the line.
+std::string unescaped(std::string_view text) {
+    const auto digit = [](char c) { return c >= '0' && c <= '7'; };
+    std::string out;
+    for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 3 < text.size() && digit(text[i + 1]) && digit(text[i + 2]) && digit(text[i + 3])) {
+            out.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+            i += 3;
+        } else {
+            out.push_back(text[i]);
+        }
+    }
+    return out;
+}
+
+std::vector<std::string_view> words_of(std::string_view line) {
+    std::vector<std::string_view> out;
+    while (!line.empty()) {
+        const size_t space = std::min(line.find(' '), line.size());
+        out.push_back(line.substr(0, space));
+        line.remove_prefix(std::min(space + 1, line.size()));
+    }
+    return out;
+}
+
+template <typename Number>
+bool parse(std::string_view text, Number& out) {
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
+    return failed == std::errc() && end == text.data() + text.size();
+}
+
+std::optional<MountEntry> parse_line(std::string_view line) {
+    const std::vector<std::string_view> words = words_of(line);
+    size_t dash = 6;
+    while (dash < words.size() && words[dash] != "-") ++dash;
+    if (dash + 2 >= words.size()) return std::nullopt;
+    MountEntry out;
+    const size_t colon = words[2].find(':');
+    if (colon == std::string_view::npos || !parse(words[0], out.id) || !parse(words[2].substr(0, colon), out.major) || !parse(words[2].substr(colon + 1), out.minor))
+        return std::nullopt;
+    out.root = unescaped(words[3]);
+    out.mount_point = unescaped(words[4]);
+    out.fs_type = unescaped(words[dash + 1]);
+    out.source = unescaped(words[dash + 2]);
+    return out;
+}
+
+// udev's name for the device, as blkid prints it.
+std::string uuid_by_link(dev_t device) {
+    std::error_code none;
+    for (const auto& link : std::filesystem::directory_iterator("/dev/disk/by-uuid", none)) {
+        struct stat info {};
+        if (::stat(link.path().c_str(), &info) == 0 && S_ISBLK(info.st_mode) && info.st_rdev == device) return link.path().filename().string();
+    }
+    return "";
+}
+
+std::string uuid_by_kernel(const Fd& folder) {
+    FsUuid uuid{};
+    if (::ioctl(folder.raw(), kGetFsUuid, &uuid) != 0 || uuid.length != sizeof uuid.bytes) return "";
+    std::string out = to_hex(ByteView(uuid.bytes, sizeof uuid.bytes));
+    for (const size_t dash : {size_t{20}, size_t{16}, size_t{12}, size_t{8}}) out.insert(dash, "-");
+    return out;
+}
+
+std::string first_line_of(const std::string& path) {
+    Result<std::string> text = Env::host().read_file(path, kMaxId);
+    if (!text.ok()) return "";
+    return text->substr(0, text->find('\n'));
+}
+
+}  // namespace
+
+std::vector<MountEntry> parse_mount_table(std::string_view text) {
+    std::vector<MountEntry> out;
+    while (!text.empty()) {
+        const size_t end = std::min(text.find('\n'), text.size());
+        if (std::optional<MountEntry> entry = parse_line(text.substr(0, end))) out.push_back(*std::move(entry));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return out;
+}
+
+Result<std::vector<MountEntry>> read_mount_table() {
+    TRY_ASSIGN(const std::string text, Env::host().read_file("/proc/self/mountinfo", kMaxTable));
+    return parse_mount_table(text);
+}
+
+std::string filesystem_identity(const MountEntry& mount, const Fd& folder) {
+    struct stat device {};
+    // Some filesystems (btrfs) have a number of their own that is no device's: then the source is one.
+    dev_t number = makedev(mount.major, mount.minor);
+    if (::stat(mount.source.c_str(), &device) == 0 && S_ISBLK(device.st_mode)) number = device.st_rdev;
+    for (const std::string& uuid : {uuid_by_link(number), uuid_by_kernel(folder)})
+        if (!uuid.empty()) return "uuid:" + uuid;
+    return mount.source;
+}
+
+std::string machine_id() {
+    const std::string id = first_line_of("/etc/machine-id");
+    return id.size() == 32 ? id : first_line_of("/proc/sys/kernel/random/boot_id");
+}
+
+std::string block_device_name(uint32_t major, uint32_t minor) {
+    std::error_code none;
+    const auto link = std::filesystem::read_symlink(fmt::format("/sys/dev/block/{}:{}", major, minor), none);
+    return none ? "" : link.filename().string();
+}
+
+}  // namespace ntt
