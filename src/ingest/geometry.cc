@@ -1,0 +1,120 @@
+#include "ingest/geometry.h"
+
+#include <algorithm>
+#include <cctype>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "fs/isolated/reader_client.h"
+#include "ingest/enumerate.h"
+
+namespace ntt {
+namespace {
+
+std::string folded(std::string path) {
+    for (char& c : path) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return path;
+}
+
+// Gives each inode its places when its first name says who it is.
+class PlacingSink final : public EntrySink {
+public:
+    PlacingSink(EntrySink& to, const ImageGeometry& geometry, const Volume& volume, bool some_unread)
+        : to_(to), geometry_(geometry), volume_(volume), some_unread_(some_unread) {}
+
+    void add(Finding finding) override { to_.add(std::move(finding)); }
+    void add_directory(DirectoryPlace) override {}  // those of the image say where they lie
+    Result<void> add_inode(InodeEntry inode) override {
+        TRY(pass_on());
+        inode_ = std::move(inode);
+        return {};
+    }
+    Result<void> add_name(NameEntry name) override {
+        if (inode_ && inode_->ino == name.ino) {
+            place(*inode_, name.path);
+            TRY(pass_on());
+        }
+        return to_.add_name(std::move(name));
+    }
+    Result<void> pass_on() {
+        if (!inode_) return {};
+        InodeEntry inode = *std::exchange(inode_, std::nullopt);
+        return to_.add_inode(std::move(inode));
+    }
+
+private:
+    void place(InodeEntry& inode, const std::string& path) {
+        if (inode.fs_type != 'f') return;
+        if (const ImageGeometry::Place* known = geometry_.find(path, inode.size)) {
+            inode.extents = known->extents;
+            inode.faults = known->faults;
+            return;
+        }
+        for (Extent& extent : inode.extents)  // of the block device, which begins where the volume does
+            if (extent.kind == ExtentKind::data) extent.image_offset += volume_.offset_bytes;
+        if (!inode.extents.empty() || inode.size == 0 || !some_unread_) return;
+        const std::string shown = "/" + to_terminal_text(path);
+        to_.add({"suspect_place", fmt::format("nobody says where {} lies, and sectors of the volume were not read: they look like zeros", shown),
+                 nlohmann::json{{"path", shown}}.dump(), volume_.number, inode.ino});
+    }
+
+    EntrySink& to_;
+    const ImageGeometry& geometry_;
+    const Volume& volume_;
+    const bool some_unread_;
+    std::optional<InodeEntry> inode_;
+};
+
+}  // namespace
+
+Result<ImageGeometry> ImageGeometry::of(const ByteSource& source, const Volume& volume, const ReaderOptions& options, const CancelToken& cancel) {
+    ImageGeometry out;
+    if (!volume.readable) return out;
+    Result<std::unique_ptr<FsReader>> reader = open_apart(source, volume, options, out);
+    Result<void> listed = reader.ok() ? (*reader)->list(out, cancel) : Result<void>(reader.error());
+    TRY(cancel.check());
+    if (!listed.ok() && is_of_the_host(listed.error())) return std::move(listed).take_error();
+    return out;
+}
+
+Result<void> ImageGeometry::add_inode(InodeEntry inode) {
+    if (inode.fs_type != 'f' || !inode.stream.empty()) return {};
+    by_inode_[inode.ino] = std::make_shared<Place>(Place{inode.size, std::move(inode.extents), std::move(inode.faults)});
+    return {};
+}
+
+Result<void> ImageGeometry::add_name(NameEntry name) {
+    if (const auto known = by_inode_.find(name.ino); known != by_inode_.end()) by_path_[folded(std::move(name.path))].push_back(known->second);
+    return {};
+}
+
+const ImageGeometry::Place* ImageGeometry::find(const std::string& path, uint64_t size) const {
+    const auto named = by_path_.find(folded(path));
+    if (named == by_path_.end()) return nullptr;
+    const Place* only = nullptr;
+    for (const auto& place : named->second) {
+        if (place->size != size || place.get() == only) continue;
+        if (only != nullptr) return nullptr;  // two of one name: nobody knows which of them the driver shows
+        only = place.get();
+    }
+    return only;
+}
+
+Result<void> PlacedReader::list(EntrySink& sink, const CancelToken& cancel) {
+    for (const DirectoryPlace& place : geometry_.directories()) {
+        DirectoryPlace without_inode = place;
+        without_inode.ino.reset();  // the image engine's numbers are others
+        sink.add_directory(std::move(without_inode));
+    }
+    for (Finding finding : geometry_.findings()) {
+        finding.ino.reset();
+        sink.add(std::move(finding));
+    }
+    PlacingSink placing(sink, geometry_, volume_, some_unread_);
+    TRY(tree_.list(placing, cancel));
+    return placing.pass_on();
+}
+
+}  // namespace ntt

@@ -1,0 +1,63 @@
+// Where the files of a mounted volume lie in its image: by the image engine's reader where there is one, else by the kernel.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/result.h"
+#include "fs/fs_reader.h"
+#include "volume/volume.h"
+
+namespace ntt {
+
+// What the image engine lists of a volume: places and faults by path, and findings. Nothing of it but these goes to the catalog.
+class ImageGeometry final : public EntrySink {
+public:
+    // Lists the volume. That the image engine cannot read it leaves this empty, and is no error.
+    static Result<ImageGeometry> of(const ByteSource& source, const Volume& volume, const ReaderOptions& options, const CancelToken& cancel);
+
+    struct Place {
+        uint64_t size = 0;
+        std::vector<Extent> extents;
+        std::vector<ContentFault> faults;
+    };
+    // Of the only file with this path (drivers fold the case of FAT names: so does this) and size; null if there is none.
+    const Place* find(const std::string& path, uint64_t size) const;
+    const std::vector<Finding>& findings() const { return findings_; }
+    const std::vector<DirectoryPlace>& directories() const { return directories_; }
+
+    void add(Finding finding) override { findings_.push_back(std::move(finding)); }
+    Result<void> add_inode(InodeEntry inode) override;
+    Result<void> add_name(NameEntry name) override;
+    void add_directory(DirectoryPlace place) override { directories_.push_back(std::move(place)); }
+
+private:
+    std::unordered_map<int64_t, std::shared_ptr<Place>> by_inode_;
+    std::unordered_map<std::string, std::vector<std::shared_ptr<Place>>> by_path_;
+    std::vector<Finding> findings_;
+    std::vector<DirectoryPlace> directories_;
+};
+
+// A tree's listing with the places of its files in the image. Files of which nobody says where they lie, on a volume of which
+// sectors were not read (`some_unread`), get a finding suspect_place: what was not read looks like zeros.
+class PlacedReader final : public FsReader {
+public:
+    PlacedReader(FsReader& tree, const ImageGeometry& geometry, const Volume& volume, bool some_unread)
+        : tree_(tree), geometry_(geometry), volume_(volume), some_unread_(some_unread) {}
+
+    Result<void> list(EntrySink& sink, const CancelToken& cancel) override;
+    Result<size_t> read_content(const std::string& fs_ino, const std::string& stream, uint64_t offset, ByteSpan out) override {
+        return tree_.read_content(fs_ino, stream, offset, out);
+    }
+
+private:
+    FsReader& tree_;
+    const ImageGeometry& geometry_;
+    const Volume& volume_;
+    const bool some_unread_;
+};
+
+}  // namespace ntt

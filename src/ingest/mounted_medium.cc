@@ -1,0 +1,68 @@
+#include "ingest/mounted_medium.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace ntt {
+
+MountedMedium::~MountedMedium() {
+    trees_.close();
+    if (!mounted_ || !ours_) return;
+    if (const Result<void> gone = unmount_image(helper_, medium_hash_); !gone.ok()) {
+        log_.warn("{} stays mounted: {}", medium_hash_, gone.error().text());
+        return;
+    }
+    const Result<Fd> notes = env_.open_dir(helper_.notes_dir);
+    if (notes.ok()) env_.unlink_at(*notes, medium_hash_).ignore("then the next run unmounts what is not mounted");
+}
+
+Result<void> MountedMedium::mount(const std::vector<Volume>& volumes) {
+    volumes_ = volumes;
+    // The note stands before the mount does: what is mounted while it stands is ours, whoever died.
+    TRY(env_.make_dirs(helper_.notes_dir, 0755));
+    const bool left_by_us = env_.stat_path(note()).ok();
+    TRY_ASSIGN(const Fd notes, env_.open_dir(helper_.notes_dir));
+    TRY(env_.open_create_at(notes, medium_hash_, 0644, Existing::open));
+    Result<MountReport> report = mount_image(helper_, medium_hash_, image_);
+    if (!report.ok()) {
+        if (!left_by_us) env_.unlink_at(notes, medium_hash_).ignore("nothing is mounted");
+        return std::move(report).take_error();
+    }
+    report_ = std::move(report).value();
+    mounted_ = true;
+    ours_ = left_by_us || !report_.already_mounted;
+    if (!ours_) env_.unlink_at(notes, medium_hash_).ignore("then this run unmounts what it found");
+    return open_trees();
+}
+
+Result<void> MountedMedium::open_trees() {
+    std::vector<TreePlace> places;
+    for (const HelpersMount& mounted : report_.mounts) {
+        // Of a disc's views at one offset the first has the richest names.
+        const auto volume = std::find_if(volumes_.begin(), volumes_.end(), [&](const Volume& v) { return v.offset_bytes == mounted.offset_bytes && v.role == Role::filesystem; });
+        if (volume != volumes_.end()) places.push_back({volume->number, mounted.path});
+    }
+    return trees_.open(places);
+}
+
+std::string MountedMedium::reason_of(const Volume& volume) const {
+    for (const NotMounted& one : report_.not_mounted)
+        if (one.offset_bytes == volume.offset_bytes) return one.reason;
+    return "";
+}
+
+MountState MountedMedium::state(const std::string&) {
+    if (!trees_.all_mounted()) return MountState::missing;
+    return trees_.all_accessible(cancel_) ? MountState::ok : MountState::inaccessible;
+}
+
+Result<void> MountedMedium::remount(const std::string&) {
+    trees_.close();
+    if (Result<void> gone = unmount_image(helper_, medium_hash_); !gone.ok()) log_.warn("before the remount: {}", gone.error().text());
+    TRY_ASSIGN(report_, mount_image(helper_, medium_hash_, image_));
+    return open_trees();
+}
+
+}  // namespace ntt
