@@ -273,6 +273,19 @@ Result<TreeContentRequest> decode_tree_content(std::string_view message) {
     return checked(in, std::move(request), "tree content");
 }
 
+std::string encode_volume(const Volume& volume) {
+    WireWriter out;
+    put(out, volume);
+    return out.take();
+}
+
+Result<Volume> decode_volume(std::string_view message) {
+    WireReader in(message);
+    Volume volume = get_volume(in);
+    if (!in.at_end()) return malformed("volume");
+    return volume;
+}
+
 std::string encode_detail(const std::string& detail) {
     WireWriter out;
     out.text(detail.size() <= kMaxDetail ? std::string_view(detail) : "{}");

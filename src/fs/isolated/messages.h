@@ -1,4 +1,5 @@
-// What a reader process is asked, and what it answers, as bytes: docs/formats/reader-protocol.md.
+// What a reader process is asked, and what it answers, as bytes: docs/formats/reader-protocol.md. Volumes and entries stand
+// in enumeration files as well (enumeration/enumeration_file.h): who changes their bytes raises kEnumerationVersion there.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +42,10 @@ struct TreeContentRequest {
 };
 std::string encode_tree_content(const TreeContentRequest& request);
 Result<TreeContentRequest> decode_tree_content(std::string_view message);
+
+// A volume by itself: what enumeration files hold.
+std::string encode_volume(const Volume& volume);
+Result<Volume> decode_volume(std::string_view message);
 
 // --- answers ---
 struct DetectionAnswer {
