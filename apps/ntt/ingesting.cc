@@ -9,6 +9,7 @@
 
 #include "fs/fat/fat_reader.h"
 #include "ingest/lost_volumes.h"
+#include "programs.h"
 #include "report/hints.h"
 #include "report/summary.h"
 
@@ -22,6 +23,12 @@ std::string what_comes_next(const VolumeRow& volume, const std::string& medium_h
     if (!is_of_a_lost_reader(volume.outcome)) return "";
     if (listings_of(volume) < kMaxListings) return " (the next run lists it again)";
     return fmt::format(" (listed {} times; ntt requeue {} or higher limits of reader.* let it be listed again)", listings_of(volume), medium_hash.substr(0, 12));
+}
+
+// Only root may mount; others ask sudo, which must not ask back.
+std::vector<std::string> helper_command(const std::string& path) {
+    if (::geteuid() == 0) return {path};
+    return {"/usr/bin/sudo", "-n", path};
 }
 
 Exit exit_code(int contract) { return static_cast<Exit>(contract); }
@@ -43,7 +50,7 @@ ScratchFolder::~ScratchFolder() {
 }
 
 void CopyingOptions::declare(CLI::App& app) {
-    app.add_option("--engine", engine, "how files are reached: image reads the image itself; auto takes what can read it")
+    app.add_option("--engine", engine, "how the files of an image are reached: image reads it itself, mount goes through the kernel or FUSE (ntt-mount-helper), auto mounts only what cannot be read otherwise")
         ->check(CLI::IsMember({"auto", "image", "mount"}))
         ->type_name("auto|image|mount");
     app.add_option("--diagnostics", diagnostics,
@@ -68,9 +75,6 @@ void CopyingOptions::declare(CLI::App& app) {
 }
 
 Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std::string& worker_id) const {
-    if (engine == "mount")
-        return make_error(ErrorCode::unsupported, "the mount engine is not part of this version",
-                          "--engine image reads the image in user space, without root");
     const Settings& settings = session.settings();
     IngestOptions options;
     options.reader.fat_codepage = settings.fat_codepage;
@@ -78,6 +82,12 @@ Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std:
     TRY(check_fat_options(options.reader));
     TRY_ASSIGN(options.reader.program, session.reader_program());
     options.startup_error_limit = settings.startup_error_limit;
+    options.engine = engine == "image" ? Engine::image : engine == "mount" ? Engine::mount : Engine::automatic;
+    if (options.engine != Engine::image) {
+        const Result<std::string> helper = find_program(session.io(), "ntt-mount-helper");
+        if (helper.ok()) options.tree.helper = MountHelper{helper_command(*helper), std::chrono::minutes(2), settings.home + "/mounts"};
+        else options.tree.why_no_helper = helper.error().text();
+    }
     options.tree.level = diagnostics_level_from(diagnostics).value_or(DiagnosticsLevel::predict);
     options.tree.thresholds = {settings.checkpoint_retry, max_attempts.value_or(settings.max_retries), settings.remounts_per_medium};
     options.tree.waits = {settings.retry_wait_ms * int64_t{1000}, settings.retry_wait_max_ms * int64_t{1000}};

@@ -22,7 +22,6 @@ struct CopyingOptions {
     size_t batch_size = 0;  // 0: as many as may be open
 
     void declare(CLI::App& app);
-    // unsupported for an engine that this version does not have.
     Result<IngestOptions> resolve(const Session& session, const std::string& worker_id) const;
 };
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -79,7 +80,8 @@ public:
 
     // --- copying ---
     // Row keys of all pending regular files (copied=false AND claimed_by IS NULL), in order of first_offset.
-    virtual Result<std::vector<int64_t>> pending_rows(MediumKey medium) = 0;
+    // `volumes`: of these only; null: of all.
+    virtual Result<std::vector<int64_t>> pending_rows(MediumKey medium, const std::set<int>* volumes = nullptr) = 0;
     virtual Result<std::vector<WorkItem>> work_items(MediumKey medium, std::span<const int64_t> rows) = 0;
     // The first name of an inode, for content that is reached by it; nullopt if it has none.
     virtual Result<std::optional<std::string>> first_path(MediumKey medium, int volume, int64_t ino) = 0;

@@ -408,7 +408,7 @@ public:
           readers_(job.source, job.volumes, job.reader_options) {}
 
     Result<CopyReport> run() {
-        TRY_ASSIGN(rows_, job_.catalog.pending_rows(job_.medium));
+        TRY_ASSIGN(rows_, job_.catalog.pending_rows(job_.medium, options_.volumes ? &*options_.volumes : nullptr));
         if (options_.limit != 0 && rows_.size() > options_.limit) rows_.resize(options_.limit);
         if (rows_.empty()) return report_;
         job_.progress.files_total += rows_.size();

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct CopyOptions {
     unsigned read_attempts = 3;        // of one file, when this computer fails to read the image; then it stays pending
     uint64_t suspect_run_bytes = 4096; // runs of one pattern from this length on may be sectors nobody read (suspect_runs.h); 0 = do not look
     std::string worker_id;             // stands in events
+    std::optional<std::set<int>> volumes;  // only files of these
 };
 
 struct CopyReport {

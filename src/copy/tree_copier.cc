@@ -112,7 +112,7 @@ public:
         : job_(job), options_(options), waits_(waits), groups_(job, options, report_, [](size_t, uint64_t) {}), buffer_(kTreePiece) {}
 
     Result<CopyReport> run() {
-        TRY_ASSIGN(rows_, job_.catalog.pending_rows(job_.medium));
+        TRY_ASSIGN(rows_, job_.catalog.pending_rows(job_.medium, options_.volumes ? &*options_.volumes : nullptr));
         if (options_.limit != 0 && rows_.size() > options_.limit) rows_.resize(options_.limit);
         job_.progress.files_total += rows_.size();
         Result<void> done = work();

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <future>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -17,9 +18,13 @@
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
 #include "ingest/folder.h"
+#include "ingest/geometry.h"
 #include "ingest/identify.h"
 #include "ingest/known_volumes.h"
 #include "ingest/lost_volumes.h"
+#include "ingest/mounted_medium.h"
+#include "ingest/tree_stages.h"
+#include "volume/detail.h"
 #include "volume/volume.h"
 
 namespace ntt {
@@ -38,7 +43,8 @@ std::string placeholder_hash(const std::string& path, int64_t now_us) { return b
 // One image on its way into the store. The public functions below name its stages.
 class Run {
 public:
-    Run(const IngestContext& context, const IngestOptions& options, std::string source) : context_(context), options_(options), reader_(options.reader) {
+    Run(const IngestContext& context, const IngestOptions& options, std::string source)
+        : context_(context), options_(options), reader_(options.reader), trees_(options.reader.program) {
         reader_.spare = std::make_shared<SpareReader>();
         report_.source = std::move(source);
     }
@@ -65,6 +71,12 @@ private:
     Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
     Result<Detection> detect_volumes_apart(const DamageMap& damage, FindingSink& findings);
     Result<EnumerationCounts> list_volume(const EnumerationTarget& target, Volume& volume, const DamageMap& damage, const VolumeRow* before);
+    Result<EnumeratedVolume> list_mounted(const EnumerationTarget& target, const Volume& volume, const DamageMap& damage);
+    Result<EnumeratedVolume> say_not_mounted(const EnumerationTarget& target, const Volume& volume);
+    bool is_to_be_mounted(const Volume& volume) const;
+    Result<void> mount_if_due();
+    Result<void> settle_name(MediumKey key, MediumRow& medium);
+    Result<void> copy_mounted(MediumKey key, std::set<int> volumes);
     Result<uint64_t> list_again(const EnumerationTarget& target, const std::vector<VolumeRow>& rows, const DamageMap& damage);
     Result<void> note_listed_again(const EnumerationTarget& target, const Volume& volume, const VolumeRow* before, const EnumerationCounts& counts);
     Result<void> note_map(const EnumerationTarget& target, uint64_t changed);
@@ -89,6 +101,9 @@ private:
     std::optional<MediumRow> medium_;             // as the catalog has it; set once it is known or enumerated
     std::optional<ImageRow> image_row_;
     std::vector<Volume> volumes_;
+    Trees trees_;                             // of the volumes that are mounted
+    std::unique_ptr<MountedMedium> mounted_;  // behind the trees, which it lets go of
+    std::string why_not_mounted_;             // where that is no reason to stop
 };
 
 Result<void> Run::open() {
@@ -232,6 +247,10 @@ Result<void> Run::enumerate() {
     for (const FindingList* list : {&map_findings_, &detection_findings})
         for (const Finding& finding : list->findings) TRY(context_.catalog.add_finding(key, finding, now));
 
+    if (std::any_of(volumes_.begin(), volumes_.end(), [this](const Volume& volume) { return is_to_be_mounted(volume); })) {
+        TRY(settle_name(key, medium));
+        TRY(mount_if_due());
+    }
     const EnumerationTarget target{context_.catalog, key, medium.medium_hash, image.image_id, options_.copy.worker_id, now};
     EnumerationCounts counts;
     for (Volume& volume : volumes_) {
@@ -241,13 +260,8 @@ Result<void> Run::enumerate() {
     TRY(context_.catalog.mark_excluded(key));
 
     const Health health = health_of_image(medium.size_bytes, map, declared_end());
+    TRY(settle_name(key, medium));
     TRY_ASSIGN(const BlobId digest_now, digest());
-    if (!named_) {
-        named_ = NamedHash{medium_hash_of(digest_now), "image_blake3"};
-        TRY(lock_medium(named_->medium_hash));
-        TRY(context_.catalog.rename_medium(key, named_->medium_hash));
-        medium.medium_hash = named_->medium_hash;
-    }
     image.medium_hash = medium.medium_hash;
     image.digest = digest_now.hex();
     image.rescued_bytes = health.rescued_bytes;
@@ -265,10 +279,84 @@ Result<void> Run::enumerate() {
     return {};
 }
 
+// A medium that is named by its image's digest gets its name once that is known.
+Result<void> Run::settle_name(MediumKey key, MediumRow& medium) {
+    if (named_) return {};
+    TRY_ASSIGN(const BlobId digest_now, digest());
+    named_ = NamedHash{medium_hash_of(digest_now), "image_blake3"};
+    TRY(lock_medium(named_->medium_hash));
+    TRY(context_.catalog.rename_medium(key, named_->medium_hash));
+    medium.medium_hash = named_->medium_hash;
+    return {};
+}
+
+// By the user's choice; else what the image engine cannot read, and what a run before has listed so.
+bool Run::is_to_be_mounted(const Volume& volume) const {
+    if (volume.role != Role::filesystem || options_.engine == Engine::image) return false;
+    if (options_.engine == Engine::mount || text_in(parse_detail(volume.detail), "engine") == "mount") return true;
+    return volume.outcome == Outcome::unsupported && image_.source->format() == "raw" && options_.tree.helper.has_value();
+}
+
+// That it cannot be mounted ends the run only where nothing else is left to the user's choice.
+Result<void> Run::mount_if_due() {
+    if (mounted_ || !std::any_of(volumes_.begin(), volumes_.end(), [this](const Volume& volume) { return is_to_be_mounted(volume); })) return {};
+    const bool chosen = options_.engine == Engine::mount;
+    Result<void> mounted;
+    if (image_.source->format() != "raw")
+        mounted = make_error(ErrorCode::unsupported, fmt::format("an image in the format {} cannot be mounted", image_.source->format()), "--engine image reads it");
+    else if (!options_.tree.helper)
+        mounted = make_error(ErrorCode::not_found, "nothing can be mounted: " + options_.tree.why_no_helper, "--engine image reads images without mounting them");
+    else {
+        mounted_ = std::make_unique<MountedMedium>(context_.env, *options_.tree.helper, named_->medium_hash, image_.path, trees_, context_.cancel, context_.log);
+        mounted = mounted_->mount(volumes_);
+    }
+    if (!mounted.ok() && chosen) return mounted;
+    if (!mounted.ok()) why_not_mounted_ = mounted.error().text();
+    return {};
+}
+
+Result<EnumeratedVolume> Run::list_mounted(const EnumerationTarget& target, const Volume& volume, const DamageMap& damage) {
+    ReaderOptions with_damage = reader_;
+    with_damage.unread = damage.unread();
+    TRY_ASSIGN(const ImageGeometry geometry, ImageGeometry::of(*image_.source, volume, with_damage, context_.cancel));
+    PlacedReader reader(trees_.of(volume.number), geometry, volume, !damage.missing_in(volume.range()).empty());
+    EnumerationTarget of_a_tree = target;
+    of_a_tree.tries_all = options_.tree.level < DiagnosticsLevel::predict;
+    Volume listed = volume;
+    nlohmann::json detail = parse_detail(listed.detail);
+    detail["engine"] = "mount";
+    detail["mounted_as"] = trees_.mount_of(volume.number).fs_type;
+    listed.detail = detail.dump();
+    listed.outcome = Outcome::read;
+    return enumerate_with(reader, of_a_tree, listed, damage, image_.source->size_bytes(), options_.exclude, context_.cancel);
+}
+
+// A volume that the user wants to be mounted, and that is not.
+Result<EnumeratedVolume> Run::say_not_mounted(const EnumerationTarget& target, const Volume& volume) {
+    EnumeratedVolume out{volume, {}};
+    const bool other_view = std::any_of(volumes_.begin(), volumes_.end(), [&](const Volume& other) { return other.offset_bytes == volume.offset_bytes && trees_.has(other.number); });
+    out.volume.outcome = other_view ? Outcome::skipped : Outcome::failed;
+    if (other_view) return out;
+    Finding finding;
+    finding.volume = volume.number;
+    finding.code = "not_mounted";
+    const std::string reason = mounted_ ? mounted_->reason_of(volume) : why_not_mounted_;
+    finding.message = fmt::format("the {} filesystem was not mounted{}", volume.view.empty() ? "unknown" : volume.view, reason.empty() ? "" : ": " + reason);
+    TRY(context_.catalog.add_finding(target.medium, finding, target.now));
+    return out;
+}
+
 // `before`: the row of the volume that is listed again.
 Result<EnumerationCounts> Run::list_volume(const EnumerationTarget& target, Volume& volume, const DamageMap& damage, const VolumeRow* before) {
     TRY(context_.catalog.put_volume(row_of(target.medium_hash, target.image_id, volume)));
-    TRY_ASSIGN(EnumeratedVolume listed, enumerate_volume(target, *image_.source, volume, damage, reader_, options_.exclude, context_.cancel));
+    EnumeratedVolume listed;
+    if (trees_.has(volume.number)) {
+        TRY_ASSIGN(listed, list_mounted(target, volume, damage));
+    } else if (options_.engine == Engine::mount && volume.role == Role::filesystem) {
+        TRY_ASSIGN(listed, say_not_mounted(target, volume));
+    } else {
+        TRY_ASSIGN(listed, enumerate_volume(target, *image_.source, volume, damage, reader_, options_.exclude, context_.cancel));
+    }
     note_listing(listed.volume, before, reader_);
     TRY(context_.catalog.put_volume(row_of(target.medium_hash, target.image_id, listed.volume)));
     volume = std::move(listed.volume);
@@ -295,6 +383,7 @@ Result<void> Run::renew() {
     EnumerationTarget target{context_.catalog, key, medium_->medium_hash, image_row_->image_id, options_.copy.worker_id, iso8601_utc(context_.clock.wall_us())};
     target.again = true;
     target.map_changed = map_changed;
+    TRY(mount_if_due());
     TRY_ASSIGN(const std::unique_ptr<CatalogTransaction> transaction, context_.catalog.begin());
     uint64_t changed = 0;
     if (map_changed) {
@@ -417,9 +506,35 @@ Result<void> Run::copy() {
                       *image_.source, volumes_, reader_};
     CopyOptions copying = options_.copy;
     if (image_.map) copying.suspect_run_bytes = 0;  // it says what was read
+    std::set<int> read_here, mounted;
+    for (const Volume& volume : volumes_) (text_in(parse_detail(volume.detail), "engine") == "mount" ? mounted : read_here).insert(volume.number);
+    if (!mounted.empty()) copying.volumes = read_here;
     TRY_ASSIGN(report_.copy, copy_pending(job, copying));
+    if (!mounted.empty() && !report_.copy.interrupted) TRY(copy_mounted(key, std::move(mounted)));
     // A blob that was read from a changing image is still what its name says; that the run is not the image's is an error.
     TRY(image_.source->check_unchanged(context_.env));
+    return {};
+}
+
+// Files of volumes that were listed through a mount.
+Result<void> Run::copy_mounted(MediumKey key, std::set<int> volumes) {
+    TRY_ASSIGN(const std::vector<int64_t> pending, context_.catalog.pending_rows(key, &volumes));
+    if (pending.empty()) return {};
+    TRY(mount_if_due());
+    const bool all_there = std::all_of(volumes.begin(), volumes.end(), [this](int volume) { return trees_.has(volume); });
+    if (!all_there) {
+        context_.log.error("{} files of {} wait for a mount: {}", pending.size(), medium_->medium_hash, why_not_mounted_.empty() ? "it did not give all volumes" : why_not_mounted_);
+        return {};
+    }
+    IngestOptions of_trees = options_;
+    of_trees.copy.volumes = std::move(volumes);
+    TRY_ASSIGN(CopyReport report, copy_tree(context_, of_trees, key, medium_->medium_hash, trees_, *mounted_));
+    report.files += report_.copy.files;
+    report.bytes += report_.copy.bytes;
+    report.fresh_blobs += report_.copy.fresh_blobs;
+    report.fresh_bytes += report_.copy.fresh_bytes;
+    report.deduplicated += report_.copy.deduplicated;
+    report_.copy = std::move(report);
     return {};
 }
 

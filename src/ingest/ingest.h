@@ -14,6 +14,7 @@
 #include "copy/tree_copier.h"
 #include "diagnose/diagnostic_service.h"
 #include "ingest/exclude.h"
+#include "ingest/mount_helper.h"
 #include "os/env.h"
 #include "store/store.h"
 
@@ -37,6 +38,8 @@ struct TreeOptions {
     DiagnosticsLevel level = DiagnosticsLevel::predict;
     DiagnosticThresholds thresholds;
     RetryWaits waits;
+    std::optional<MountHelper> helper;  // nullopt: nothing can be mounted, and why_no_helper says so
+    std::string why_no_helper;
 };
 
 struct IngestOptions {

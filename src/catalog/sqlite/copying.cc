@@ -29,15 +29,16 @@ std::vector<MissingRow> rest_of(const std::vector<MissingRow>& ranges, uint64_t 
 
 }  // namespace
 
-Result<std::vector<int64_t>> SqliteCatalog::pending_rows(MediumKey medium) {
-    TRY_ASSIGN(Query rows, db_->prepared("SELECT row FROM inode_row WHERE medium=?1 AND copied=0 AND claimed_by IS NULL "
+Result<std::vector<int64_t>> SqliteCatalog::pending_rows(MediumKey medium, const std::set<int>* volumes) {
+    TRY_ASSIGN(Query rows, db_->prepared("SELECT row, volume FROM inode_row WHERE medium=?1 AND copied=0 AND claimed_by IS NULL "
                                          "ORDER BY first_offset, row"));
     rows.bind(static_cast<int64_t>(medium));
     std::vector<int64_t> out;
     for (;;) {
         TRY_ASSIGN(const bool row, rows.next());
         if (!row) return out;
-        out.push_back(rows.integer());
+        const int64_t key = rows.integer();
+        if (volumes == nullptr || volumes->contains(static_cast<int>(rows.integer()))) out.push_back(key);
     }
 }
 
