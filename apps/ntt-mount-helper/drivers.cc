@@ -7,6 +7,7 @@
 
 #include <linux/capability.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -85,11 +86,13 @@ Result<int> mount_by_kernel(const KernelWay& way, const std::string& device, con
     return report.exit_code;
 }
 
-// What a FUSE program needs is to mount, and root's own devices; it reads hostile bytes as root, so it gets nothing else.
+// What a FUSE program needs is to mount, and root's own devices; ntfs-3g also sets the user that it is already. It reads hostile
+// bytes as root, so it gets nothing else.
 void confine_fuse_program() {
+    constexpr std::array<unsigned long, 3> kKept = {CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID};
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     for (unsigned long capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
-        if (capability != CAP_SYS_ADMIN) ::prctl(PR_CAPBSET_DROP, capability);
+        if (std::find(kKept.begin(), kKept.end(), capability) == kKept.end()) ::prctl(PR_CAPBSET_DROP, capability);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
     ::setrlimit(RLIMIT_FSIZE, &none);

@@ -105,6 +105,8 @@ public:
     void add(const std::string& path) { paths_.push_back(path); }
     void drop_last() {
         take_back(paths_.back());
+        // An empty folder among the mounted ones would look like an empty volume.
+        ::rmdir(paths_.back().c_str());
         paths_.pop_back();
     }
     void keep_all() { done_ = true; }
