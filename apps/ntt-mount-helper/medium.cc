@@ -50,10 +50,13 @@ std::optional<int> volume_number(std::string_view name) {
 // One run at a time works on a medium; the others wait.
 Result<FileLock> lock_medium(const Config& config, const Request& request) {
     TRY(open_trusted_folder(kLockFolder, Missing::make));
+    // Who can read a file can lock it: nobody else shall keep the helper waiting.
     const std::string path = fmt::format("{}/mount-{}.lock", kLockFolder, request.medium_hash);
     const auto deadline = Clock::now() + std::chrono::seconds(config.timeout_seconds) * kLockTimeouts;
     for (;;) {
+        const mode_t usual = ::umask(077);
         Result<FileLock> lock = Env::host().try_lock(path);
+        ::umask(usual);
         if (lock.ok() || lock.error().code != ErrorCode::busy) return lock;
         if (interrupted()) return make_error(ErrorCode::cancelled, "interrupted");
         if (Clock::now() > deadline) return make_error(ErrorCode::busy, "another run for this medium does not end");

@@ -106,7 +106,7 @@ TEST_F(Ending, StackedAndInnerMountsGoToo) {
     const std::string image = ext_image("a.img", "hello");
     mount(image);
     // As runs without a lock would leave it.
-    test::must("mount -o loop,ro " + image + " " + kFolder + " && mount --bind /mnt/etc " + kFolder + "/lost+found");
+    test::must("loop=$(losetup --show -r -f " + image + ") && mount -t ext4 -o ro,noload $loop " + kFolder + " && losetup -d $loop && mount --bind /mnt/etc " + kFolder + "/lost+found");
     EXPECT_EQ(unmount().at("unmounted"), Json::array({kFolder, kFolder + "/lost+found"}));
     EXPECT_EQ(mountinfo_of(kFolder), "");
     EXPECT_TRUE(loops_go(image));
@@ -179,6 +179,19 @@ TEST_F(Ending, AfterKill9InMidMountUnmountCleans) {
     EXPECT_EQ(unmount().at("unmounted"), Json::array({kFolder + "/p1"}));
     EXPECT_TRUE(loops_go(image));
     EXPECT_FALSE(fs::exists(kFolder));
+}
+
+TEST_F(Ending, NobodyElseCanHoldTheLock) {
+    NTT_NEED_FUSE("vfat", "/usr/bin/fusefat");
+    configure_driver_that_hangs(600);
+    pid_t driver = -1;
+    const pid_t pid = start_and_wait(disk_that_hangs(), driver);
+    struct stat status {};
+    EXPECT_EQ(::stat(("/run/ntt/mount-" + kHash + ".lock").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, 0600U) << "who can open a file can lock it";
+    EXPECT_EQ(status.st_uid, 0U);
+    ::kill(pid, SIGTERM);
+    EXPECT_EQ(end_of(pid), 1);
 }
 
 TEST_F(Ending, AMountWhoseReportNobodyGetsIsUndone) {

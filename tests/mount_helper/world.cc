@@ -76,6 +76,8 @@ bool fuse_works() { return ::access("/dev/fuse", R_OK | W_OK) == 0; }
 void World::SetUp() {
     if (const std::string reason = no_mounts_because(); !reason.empty()) GTEST_SKIP() << reason;
     fs::remove_all("/etc/ntt");
+    fs::remove_all("/run/ntt");
+    ::rmdir("/mnt/ntt");
     for (const char* tool : {"losetup", "mke2fs"}) NTT_NEED_TOOL(tool);
 }
 
