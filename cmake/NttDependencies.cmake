@@ -9,6 +9,8 @@ find_package(nlohmann_json REQUIRED)
 find_package(tomlplusplus REQUIRED)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET GLOBAL sqlite3)
 pkg_check_modules(seccomp REQUIRED IMPORTED_TARGET GLOBAL libseccomp)
+pkg_check_modules(blkid REQUIRED IMPORTED_TARGET GLOBAL blkid)
+pkg_check_modules(mount REQUIRED IMPORTED_TARGET GLOBAL mount)
 
 # libtsk 4.11.1 of Debian has a pkg-config file without its private libraries; the shared library brings them.
 pkg_check_modules(tsk REQUIRED IMPORTED_TARGET GLOBAL tsk)

@@ -45,6 +45,9 @@ constexpr std::array kSystemHeaderExceptions = {
 
 const std::set<std::string> kForbiddenNames = {"util", "utils", "common", "misc", "helper", "helpers", "manager", "managers"};
 
+// Names that other programs and people rely on.
+constexpr std::string_view kFixedName = "mount-helper";
+
 struct Include {
     std::string header;
     bool quoted = false;
@@ -214,7 +217,8 @@ std::vector<Violation> check_names(const fs::path& root) {
                        [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
         // "string_util" and "path-helpers" are no better.
         const std::string last = stem.substr(stem.find_last_of("_-.") + 1);
-        if (kForbiddenNames.contains(last)) violations.push_back({path, "is called \"" + last + "\"; say what it holds"});
+        std::replace(stem.begin(), stem.end(), '_', '-');
+        if (kForbiddenNames.contains(last) && !stem.ends_with(kFixedName)) violations.push_back({path, "is called \"" + last + "\"; say what it holds"});
     }
     return violations;
 }
