@@ -178,9 +178,16 @@ private:
     // One try at one file.
     Result<void> attempt(WorkItem item) {
         TRY_ASSIGN(const std::optional<std::string> path, job_.catalog.first_path(job_.medium, item.volume, item.ino));
-        if (!path || !job_.trees.has(item.volume))
-            return make_error(ErrorCode::catalog_damaged, fmt::format("inode {} of volume {} is pending and has no place in a tree", item.ino, item.volume));
-        const TreeFile file{*path, item.fs_ino, item.size};
+        if (mount_is_lost() && !remounted(item)) return {};
+        if (!path) return make_error(ErrorCode::catalog_damaged, fmt::format("inode {} of volume {} is pending and has no name", item.ino, item.volume));
+        if (!job_.trees.has(item.volume)) {
+            park(fmt::format("volume {} is not mounted any more", item.volume));
+            return {};
+        }
+        // The numbers of a FUSE filesystem are others after each mount: size and times must do.
+        const bool numbered = !job_.trees.mount_of(item.volume).fs_type.starts_with("fuse");
+        const TreeFile file{*path, numbered ? item.fs_ino : "", item.size};
+        if (!item.cause && job_.image == nullptr) judge_by_device(item);
         const bool predicted = item.cause && decided_beforehand(item);
         if (predicted) return finish_salvaged(item, file, *item.cause, {}, std::nullopt);
 
@@ -195,6 +202,34 @@ private:
         ++successes_;
         job_.diagnostics.forget(inode_of(item));
         return deliver(item, staging, reading, item.cause ? std::optional(*item.cause) : std::nullopt, "", {});
+    }
+
+    // An open folder of a mount that was taken away can still be read, but whoever took it away may have had a reason, and the
+    // driver may be gone with it.
+    bool mount_is_lost() {
+        return job_.level >= DiagnosticsLevel::remount && job_.mounts.can_remount() && watch_.changed() && !mounted();
+    }
+    bool remounted(const WorkItem& item) {
+        const DiagnosticService::Decision decision = job_.diagnostics.on_lost_mount(inode_of(item));
+        if (decision.action == DiagnosticService::Action::park_medium) park("its mount is lost and does not come back");
+        return !report_.parked;
+    }
+
+    // A folder on a block device: what lies beyond the device's end, as it is now, is not there.
+    void judge_by_device(WorkItem& item) {
+        const MountEntry& mount = job_.trees.mount_of(item.volume);
+        const std::optional<uint64_t> bytes = block_device_bytes(mount.major, mount.minor);
+        Result<std::vector<Extent>> extents = decode_extents(item.extents);
+        if (!bytes || !extents.ok() || extents->empty()) return;
+        InodeEntry inode;
+        inode.size = item.size;
+        inode.access = ContentAccess::extents;
+        inode.extents = std::move(extents).value();
+        const Verdict verdict = DamageMap(*bytes, nullptr, {}).judge(inode, {0, INT64_MAX});
+        item.cause = verdict.cause;
+        item.missing_bytes = verdict.missing_bytes;
+        for (const MissingRange& range : verdict.missing) item.missing.push_back({range.file_offset, range.length, range.image_offset, range.cause});
+        if (item.cause) judged_here_.insert(item.row);
     }
 
     // What the image's geometry says is missing is not tried, but for what a mount can only find out by failing: there the
@@ -256,6 +291,7 @@ private:
     Result<void> finish_salvaged(const WorkItem& item, const TreeFile& file, Cause cause, const std::string& evidence, const std::optional<Ending>& ending) {
         Staging staging(job_.store, BlobKind::partial);
         salvage_cause_ = ending ? cause : Cause::IO_ERROR;
+        TRY_ASSIGN(extents_, decode_extents(item.extents));
         TRY_ASSIGN(Reading reading, read(item, file, Effort::salvage, staging));
         if (job_.cancel.cancelled()) return {};
         if (reading.gave_up) park(fmt::format("the filesystem did not answer while {} was salvaged", to_terminal_text(file.path)));
@@ -326,12 +362,21 @@ private:
 
     Result<void> read_page(int volume, const TreeFile& file, uint64_t at, size_t length, Staging& staging, Reading& out) {
         const ByteSpan bytes = ByteSpan(buffer_).first(length);
-        if (!out.gave_up && out.failures < kSalvageFailures && readable(volume, file, at, out, bytes)) {
+        if (from_image(at, bytes) || (!out.gave_up && out.failures < kSalvageFailures && readable(volume, file, at, out, bytes))) {
             out.piece_failed = false;
             out.bytes_read += length;
             return staging.add(bytes);
         }
         return give_zeros(at, length, staging, out);
+    }
+
+    // A driver gives whole pages or nothing: what the image has of one is still there. Missing ranges never come here.
+    bool from_image(uint64_t at, ByteSpan bytes) const {
+        if (job_.image == nullptr) return false;
+        for (const Extent& extent : extents_)
+            if (extent.kind == ExtentKind::data && at >= extent.file_offset && at + bytes.size() <= extent.file_offset + extent.length)
+                return job_.image->read(extent.image_offset + (at - extent.file_offset), bytes).ok();
+        return false;
     }
 
     bool readable(int volume, const TreeFile& file, uint64_t at, Reading& out) { return readable(volume, file, at, out, ByteSpan(buffer_).first(kPageBytes)); }
@@ -362,17 +407,18 @@ private:
         std::vector<MissingRow> missing = item.missing;
         missing.insert(missing.end(), reading.missing.begin(), reading.missing.end());
         missing = merged(std::move(missing));
-        if (!reading.missing.empty()) {
+        const bool is_new = judged_here_.contains(item.row);  // the catalog does not have it
+        if (!reading.missing.empty() || is_new) {
             out.outcome.missing = missing;
             if (!ending) cause = largest_cause(missing);
         }
         out.outcome.cause = cause;
         out.outcome.claimed_by = ending && ending->retries_used_up ? "MAX_RETRIES_EXCEEDED" : claimed_by_of(*cause);
         if (!evidence.empty()) out.outcome.evidence = evidence_of(evidence, missing);
-        else if (!reading.missing.empty()) out.outcome.evidence = evidence_of("{}", missing);
+        else if (!reading.missing.empty() || is_new) out.outcome.evidence = evidence_of("{}", missing);
         if (ending) {
             note_error(out.outcome, ending->error, ending->at, ending->attempts);
-            out.outcome.is_told = job_.level >= DiagnosticsLevel::record || ending->retries_used_up;
+            out.outcome.is_told = true;
         }
         uint64_t lost = 0;
         for (const MissingRow& range : missing) lost += range.length;
@@ -501,6 +547,9 @@ private:
     std::priority_queue<Later, std::vector<Later>, std::greater<>> later_;
     std::set<int64_t> missing_in_a_row_;
     uint64_t successes_ = 0;
+    MountTableWatch watch_;
+    std::set<int64_t> judged_here_;  // rows of files whose missing ranges were found by the device's length
+    std::vector<Extent> extents_;  // of the file that is salvaged, in the image
     Cause salvage_cause_ = Cause::IO_ERROR;
 };
 

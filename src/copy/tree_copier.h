@@ -16,6 +16,8 @@ namespace ntt {
 struct TreeCopyJob : CopyTarget {
     Trees& trees;
     DiagnosticService& diagnostics;
+    MountControl& mounts;
+    const ByteSource* image;             // what is mounted, for what a mount cannot give of a file whose place is known; null: a folder
     KernelLog* kernel_log;               // null: it cannot be read
     DiagnosticsLevel level;
     std::function<void(int64_t)> sleep;  // microseconds; tests drive the clock

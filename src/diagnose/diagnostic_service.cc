@@ -14,6 +14,7 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 5> kLevels = {"observe", "skip", "remount", "record", "predict"};
 constexpr size_t kMaxExceptionText = 100;  // of an event
+constexpr size_t kMaxKernelRecords = 16;   // in evidence
 
 bool contains(std::string_view text, std::string_view words) {
     const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b)); };
@@ -65,21 +66,28 @@ std::string DiagnosticFindings::text() const {
     return dump(out);
 }
 
-int DiagnosticService::track_failure(const FailedInode& inode) { return ++retry_counts_[inode]; }
+int DiagnosticService::track_failure(const FailedInode& inode) { return ++tracked_[inode].failures; }
 
-void DiagnosticService::forget(const FailedInode& inode) { retry_counts_.erase(inode); }
+void DiagnosticService::forget(const FailedInode& inode) { tracked_.erase(inode); }
 
 DiagnosticFindings DiagnosticService::diagnose_at_checkpoint(const FailedInode& inode, const ReadFailure& failure) {
     DiagnosticFindings out;
-    const auto count = retry_counts_.find(inode);
-    out.retry_count = count == retry_counts_.end() ? 0 : count->second;
+    const auto tracked = tracked_.find(inode);
+    out.retry_count = tracked == tracked_.end() ? 0 : tracked->second.failures;
 
     const Said said = said_by(failure.error);
     out.checks_performed.emplace_back(said.check);
     out.cause = said.cause;
     out.evidence["errno"] = failure.error.sys_errno;
 
-    ask_kernel(inode.medium_hash, failure, out);
+    KernelWords kernel = tracked == tracked_.end() ? KernelWords() : tracked->second.kernel;
+    ask_kernel(inode.medium_hash, failure, kernel);
+    if (!kernel.available) out.checks_performed.emplace_back("dmesg:unavailable");
+    for (std::string& check : kernel.checks) {
+        if (check == check_of(KernelEvidence::Kind::beyond_eof)) out.cause = Cause::BEYOND_EOF;
+        out.checks_performed.push_back(std::move(check));
+    }
+    if (!kernel.records.empty()) out.evidence["kernel"] = std::move(kernel.records);
 
     const MountState state = mounts_.state(inode.medium_hash);
     out.checks_performed.push_back("mount_check:" + std::string(to_string(state)));
@@ -96,24 +104,21 @@ DiagnosticFindings DiagnosticService::diagnose_at_checkpoint(const FailedInode& 
 }
 
 // Only records of this medium's own devices that came with this read: another disk's errors decide nothing here.
-void DiagnosticService::ask_kernel(const std::string& medium_hash, const ReadFailure& failure, DiagnosticFindings& out) const {
+void DiagnosticService::ask_kernel(const std::string& medium_hash, const ReadFailure& failure, KernelWords& out) const {
     Result<std::vector<KernelRecord>> records = make_error(ErrorCode::unsupported, "no kernel log");
     if (kernel_log_ != nullptr && failure.kernel_sequence) records = kernel_log_->since(*failure.kernel_sequence);
-    if (!records.ok()) {
-        out.checks_performed.emplace_back("dmesg:unavailable");
-        return;
-    }
+    if (!records.ok()) return;
+    out.available = true;
     const std::vector<std::string> devices = mounts_.devices(medium_hash);
-    json shown = json::array();
     for (const KernelRecord& record : *records) {
         const auto said = evidence_in(record.text);
         if (!said || std::find(devices.begin(), devices.end(), said->device) == devices.end()) continue;
         const std::string check(check_of(said->kind));
-        if (!out.has(check)) out.checks_performed.push_back(check);
-        if (said->kind == KernelEvidence::Kind::beyond_eof) out.cause = Cause::BEYOND_EOF;
-        shown.push_back({{"sequence", record.sequence}, {"text", record.text}});
+        if (std::find(out.checks.begin(), out.checks.end(), check) == out.checks.end()) out.checks.push_back(check);
+        json shown = {{"sequence", record.sequence}, {"text", record.text}};
+        const bool is_there = std::find(out.records.begin(), out.records.end(), shown) != out.records.end();
+        if (!is_there && out.records.size() < kMaxKernelRecords) out.records.push_back(std::move(shown));
     }
-    if (!shown.empty()) out.evidence["kernel"] = std::move(shown);
 }
 
 bool DiagnosticService::should_skip_permanently(const DiagnosticFindings& findings) {
@@ -143,11 +148,17 @@ void DiagnosticService::record_diagnostic_event(const FailedInode& inode, const 
 
 DiagnosticService::Decision DiagnosticService::on_failure(const FailedInode& inode, const ReadFailure& failure) {
     const int count = track_failure(inode);
+    ask_kernel(inode.medium_hash, failure, tracked_[inode].kernel);
     // Whatever else fails now fails for want of the mount: no other file is to be tried before it is back.
     const bool lost = level_ >= DiagnosticsLevel::remount && mounts_.state(inode.medium_hash) != MountState::ok;
     if (lost || count == thresholds_.checkpoint_retry) return at_checkpoint(inode, failure, count);
     if (thresholds_.max_retries != 0 && count >= thresholds_.max_retries) return at_last_retry(inode, failure, count);
     return {Action::retry, std::nullopt, count, {}};
+}
+
+DiagnosticService::Decision DiagnosticService::on_lost_mount(const FailedInode& next) {
+    const ReadFailure failure{errno_error(ENOENT, "the mount is gone"), std::nullopt, std::nullopt};
+    return at_checkpoint(next, failure, track_failure(next));
 }
 
 DiagnosticService::Decision DiagnosticService::at_checkpoint(const FailedInode& inode, const ReadFailure& failure, int count) {

@@ -48,6 +48,7 @@ public:
     virtual ~MountControl() = default;
     virtual MountState state(const std::string& medium_hash) = 0;
     virtual Result<void> remount(const std::string& medium_hash) = 0;
+    virtual bool can_remount() const { return true; }
     // The block devices under the mount, as the kernel names them: loop38.
     virtual std::vector<std::string> devices(const std::string& medium_hash) = 0;
 };
@@ -110,6 +111,8 @@ public:
     // What is to be done after a failed read: counts it, looks into it at the checkpoint (and at once where the mount is gone),
     // mounts again once for each loss, ends it at the last retry. Logs the contract's lines.
     Decision on_failure(const FailedInode& inode, const ReadFailure& failure);
+    // The mount was found gone before a read: as a failed read of the file that is next.
+    Decision on_lost_mount(const FailedInode& next);
     // The inode was read, or is done for: its count is gone.
     void forget(const FailedInode& inode);
 
@@ -127,7 +130,17 @@ public:
     std::vector<DiagnosticEvent> take_events() { return std::exchange(events_, {}); }
 
 private:
-    void ask_kernel(const std::string& medium_hash, const ReadFailure& failure, DiagnosticFindings& out) const;
+    // What the kernel said of the reads of one inode that failed. It limits how much it says: most of it comes with the first.
+    struct KernelWords {
+        bool available = false;
+        std::vector<std::string> checks;
+        nlohmann::json records = nlohmann::json::array();
+    };
+    struct Tracked {
+        int failures = 0;
+        KernelWords kernel;
+    };
+    void ask_kernel(const std::string& medium_hash, const ReadFailure& failure, KernelWords& out) const;
     Decision at_checkpoint(const FailedInode& inode, const ReadFailure& failure, int count);
     Decision at_last_retry(const FailedInode& inode, const ReadFailure& failure, int count);
 
@@ -136,7 +149,7 @@ private:
     KernelLog* const kernel_log_;
     MountControl& mounts_;
     spdlog::logger& log_;
-    std::map<FailedInode, int> retry_counts_;
+    std::map<FailedInode, Tracked> tracked_;
     std::map<std::string, int> remounts_;
     std::vector<DiagnosticEvent> events_;
 };

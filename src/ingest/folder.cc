@@ -30,6 +30,7 @@ public:
     Result<void> remount(const std::string&) override {
         return make_error(ErrorCode::unsupported, "the folder was mounted by others", "mount it again, then ntt copy goes on");
     }
+    bool can_remount() const override { return false; }
     std::vector<std::string> devices(const std::string&) override { return trees_.devices(); }
 
 private:
@@ -168,7 +169,7 @@ Result<void> FolderRun::copy() {
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_hash_));
     TRY(context_.catalog.give_up_on_errors(key, options_.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
     FolderMount mount(trees_, context_.cancel);
-    TRY_ASSIGN(report_.copy, copy_tree(context_, options_, key, medium_hash_, trees_, mount));
+    TRY_ASSIGN(report_.copy, copy_tree(context_, options_, key, medium_hash_, trees_, mount, nullptr));
     return {};
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 #include <optional>
+#include <unordered_set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -13,6 +15,8 @@
 namespace ntt {
 namespace {
 
+constexpr int64_t kFirstGiven = (int64_t{1} << 62) + (int64_t{1} << 60);
+
 std::string folded(std::string path) {
     for (char& c : path) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return path;
@@ -21,10 +25,13 @@ std::string folded(std::string path) {
 // Gives each inode its places when its first name says who it is.
 class PlacingSink final : public EntrySink {
 public:
-    PlacingSink(EntrySink& to, const ImageGeometry& geometry, const Volume& volume, bool some_unread)
-        : to_(to), geometry_(geometry), volume_(volume), some_unread_(some_unread) {}
+    PlacingSink(EntrySink& to, const ImageGeometry& geometry, const Volume& volume, Numbers numbers, bool some_unread)
+        : to_(to), geometry_(geometry), volume_(volume), numbers_(numbers), some_unread_(some_unread) {}
 
-    void add(Finding finding) override { to_.add(std::move(finding)); }
+    void add(Finding finding) override {
+        if (finding.ino && numbers_ == Numbers::given) finding.ino.reset();
+        to_.add(std::move(finding));
+    }
     void add_directory(DirectoryPlace) override {}  // those of the image say where they lie
     Result<void> add_inode(InodeEntry inode) override {
         TRY(pass_on());
@@ -36,6 +43,7 @@ public:
             place(*inode_, name.path);
             TRY(pass_on());
         }
+        if (const auto given = number_of_.find(name.ino); given != number_of_.end()) name.ino = given->second;
         return to_.add_name(std::move(name));
     }
     Result<void> pass_on() {
@@ -46,8 +54,15 @@ public:
 
 private:
     void place(InodeEntry& inode, const std::string& path) {
+        const ImageGeometry::Place* known = geometry_.find(path, inode.fs_type, inode.size);
+        if (numbers_ == Numbers::given) {
+            const int64_t number = known != nullptr && taken_.insert(known->ino).second ? known->ino : kFirstGiven + given_++;
+            if (number < kFirstGiven) inode.fs_ino = known->fs_ino;
+            number_of_.emplace(inode.ino, number);
+            inode.ino = number;
+        }
         if (inode.fs_type != 'f') return;
-        if (const ImageGeometry::Place* known = geometry_.find(path, inode.size)) {
+        if (known != nullptr) {
             inode.extents = known->extents;
             inode.faults = known->faults;
             return;
@@ -63,8 +78,12 @@ private:
     EntrySink& to_;
     const ImageGeometry& geometry_;
     const Volume& volume_;
+    const Numbers numbers_;
     const bool some_unread_;
     std::optional<InodeEntry> inode_;
+    std::unordered_map<int64_t, int64_t> number_of_;  // by the driver's
+    std::unordered_set<int64_t> taken_;
+    int64_t given_ = 0;
 };
 
 }  // namespace
@@ -80,8 +99,8 @@ Result<ImageGeometry> ImageGeometry::of(const ByteSource& source, const Volume& 
 }
 
 Result<void> ImageGeometry::add_inode(InodeEntry inode) {
-    if (inode.fs_type != 'f' || !inode.stream.empty()) return {};
-    by_inode_[inode.ino] = std::make_shared<Place>(Place{inode.size, std::move(inode.extents), std::move(inode.faults)});
+    if (!inode.stream.empty()) return {};
+    by_inode_[inode.ino] = std::make_shared<Place>(Place{inode.ino, inode.fs_ino, inode.fs_type, inode.size, std::move(inode.extents), std::move(inode.faults)});
     return {};
 }
 
@@ -90,12 +109,13 @@ Result<void> ImageGeometry::add_name(NameEntry name) {
     return {};
 }
 
-const ImageGeometry::Place* ImageGeometry::find(const std::string& path, uint64_t size) const {
+const ImageGeometry::Place* ImageGeometry::find(const std::string& path, char fs_type, uint64_t size) const {
     const auto named = by_path_.find(folded(path));
     if (named == by_path_.end()) return nullptr;
     const Place* only = nullptr;
     for (const auto& place : named->second) {
-        if (place->size != size || place.get() == only) continue;
+        const bool fits = place->fs_type == fs_type && (fs_type != 'f' || place->size == size);
+        if (!fits || place.get() == only) continue;
         if (only != nullptr) return nullptr;  // two of one name: nobody knows which of them the driver shows
         only = place.get();
     }
@@ -112,7 +132,7 @@ Result<void> PlacedReader::list(EntrySink& sink, const CancelToken& cancel) {
         finding.ino.reset();
         sink.add(std::move(finding));
     }
-    PlacingSink placing(sink, geometry_, volume_, some_unread_);
+    PlacingSink placing(sink, geometry_, volume_, numbers_, some_unread_);
     TRY(tree_.list(placing, cancel));
     return placing.pass_on();
 }

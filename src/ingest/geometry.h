@@ -20,12 +20,16 @@ public:
     static Result<ImageGeometry> of(const ByteSource& source, const Volume& volume, const ReaderOptions& options, const CancelToken& cancel);
 
     struct Place {
+        int64_t ino = 0;
+        std::string fs_ino;
+        char fs_type = 'f';
         uint64_t size = 0;
         std::vector<Extent> extents;
         std::vector<ContentFault> faults;
     };
-    // Of the only file with this path (drivers fold the case of FAT names: so does this) and size; null if there is none.
-    const Place* find(const std::string& path, uint64_t size) const;
+    // Of the only entry with this path (drivers fold the case of FAT names: so does this), type and, of a file, size; null if
+    // there is none.
+    const Place* find(const std::string& path, char fs_type, uint64_t size) const;
     const std::vector<Finding>& findings() const { return findings_; }
     const std::vector<DirectoryPlace>& directories() const { return directories_; }
 
@@ -41,12 +45,18 @@ private:
     std::vector<DirectoryPlace> directories_;
 };
 
+// Whose inode numbers a tree shows.
+enum class Numbers : uint8_t {
+    kept,   // the filesystem's own
+    given,  // the driver's, other ones at each mount: those of the image engine stand in, else 2^62 + 2^60 and on in the order of the walk
+};
+
 // A tree's listing with the places of its files in the image. Files of which nobody says where they lie, on a volume of which
 // sectors were not read (`some_unread`), get a finding suspect_place: what was not read looks like zeros.
 class PlacedReader final : public FsReader {
 public:
-    PlacedReader(FsReader& tree, const ImageGeometry& geometry, const Volume& volume, bool some_unread)
-        : tree_(tree), geometry_(geometry), volume_(volume), some_unread_(some_unread) {}
+    PlacedReader(FsReader& tree, const ImageGeometry& geometry, const Volume& volume, Numbers numbers, bool some_unread)
+        : tree_(tree), geometry_(geometry), volume_(volume), numbers_(numbers), some_unread_(some_unread) {}
 
     Result<void> list(EntrySink& sink, const CancelToken& cancel) override;
     Result<size_t> read_content(const std::string& fs_ino, const std::string& stream, uint64_t offset, ByteSpan out) override {
@@ -57,6 +67,7 @@ private:
     FsReader& tree_;
     const ImageGeometry& geometry_;
     const Volume& volume_;
+    const Numbers numbers_;
     const bool some_unread_;
 };
 

@@ -319,11 +319,14 @@ Result<EnumeratedVolume> Run::list_mounted(const EnumerationTarget& target, cons
     ReaderOptions with_damage = reader_;
     with_damage.unread = damage.unread();
     TRY_ASSIGN(const ImageGeometry geometry, ImageGeometry::of(*image_.source, volume, with_damage, context_.cancel));
-    PlacedReader reader(trees_.of(volume.number), geometry, volume, !damage.missing_in(volume.range()).empty());
+    const std::string& driver = trees_.mount_of(volume.number).fs_type;
+    const Numbers numbers = driver.starts_with("fuse.") || driver == "fuse" ? Numbers::given : Numbers::kept;
+    PlacedReader reader(trees_.of(volume.number), geometry, volume, numbers, !damage.missing_in(volume.range()).empty());
     EnumerationTarget of_a_tree = target;
     of_a_tree.tries_all = options_.tree.level < DiagnosticsLevel::predict;
     Volume listed = volume;
     nlohmann::json detail = parse_detail(listed.detail);
+    for (const char* of_the_image_engine : {"cause", "needs"}) detail.erase(of_the_image_engine);
     detail["engine"] = "mount";
     detail["mounted_as"] = trees_.mount_of(volume.number).fs_type;
     listed.detail = detail.dump();
@@ -528,7 +531,7 @@ Result<void> Run::copy_mounted(MediumKey key, std::set<int> volumes) {
     }
     IngestOptions of_trees = options_;
     of_trees.copy.volumes = std::move(volumes);
-    TRY_ASSIGN(CopyReport report, copy_tree(context_, of_trees, key, medium_->medium_hash, trees_, *mounted_));
+    TRY_ASSIGN(CopyReport report, copy_tree(context_, of_trees, key, medium_->medium_hash, trees_, *mounted_, image_.source.get()));
     report.files += report_.copy.files;
     report.bytes += report_.copy.bytes;
     report.fresh_blobs += report_.copy.fresh_blobs;

@@ -13,6 +13,6 @@ namespace ntt {
 
 // Copies what is pending, with a DiagnosticService of this run.
 Result<CopyReport> copy_tree(const IngestContext& context, const IngestOptions& options, MediumKey medium, const std::string& medium_hash, Trees& trees,
-                             MountControl& mounts);
+                             MountControl& mounts, const ByteSource* image);
 
 }  // namespace ntt

@@ -132,6 +132,11 @@ Result<Fd> open_file_below(const Fd& root, std::string_view path) {
     return file;
 }
 
+void read_nothing_ahead(const Fd& file, ByteRange range) {
+    ::posix_fadvise(file.raw(), 0, 0, POSIX_FADV_RANDOM);
+    ::posix_fadvise(file.raw(), static_cast<off_t>(range.offset), static_cast<off_t>(range.length), POSIX_FADV_DONTNEED);
+}
+
 std::vector<Extent> extents_on_device(const Fd& file, uint64_t size) {
     // A head, and behind it the extents.
     alignas(fiemap) std::array<uint8_t, sizeof(fiemap) + kExtentsPerCall * sizeof(fiemap_extent)> call{};

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/extent.h"
 #include "base/result.h"
 #include "os/env.h"
@@ -44,6 +45,10 @@ Result<FileFacts> facts_of(const Fd& file);
 Result<std::string> link_target(const Fd& folder, const std::string& name);
 // A regular file below `root`: a FIFO or a device in its place is not opened, but ENOENT.
 Result<Fd> open_file_below(const Fd& root, std::string_view path);
+
+// From now on the kernel reads nothing of this open file but what is asked for, and forgets what it has of `range`: a read that
+// fails for what lies beside it succeeds.
+void read_nothing_ahead(const Fd& file, ByteRange range);
 
 // Where the file's bytes lie on its block device (FIEMAP), clipped to `size`: data and, for what was never written, holes.
 // Empty where the filesystem does not say, or says it in part.

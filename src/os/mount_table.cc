@@ -1,5 +1,6 @@
 #include "os/mount_table.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -11,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/bytes.h"
+#include "base/integers.h"
 #include "os/env.h"
 
 namespace ntt {
@@ -114,6 +116,16 @@ Result<std::vector<MountEntry>> read_mount_table() {
     return parse_mount_table(text);
 }
 
+MountTableWatch::MountTableWatch() {
+    if (Result<Fd> table = Env::host().open_read("/proc/self/mountinfo"); table.ok()) table_ = std::move(table).value();
+}
+
+bool MountTableWatch::changed() {
+    if (!table_.valid()) return true;
+    pollfd watched{table_.raw(), POLLPRI, 0};
+    return ::poll(&watched, 1, 0) != 0 && (watched.revents & (POLLPRI | POLLERR)) != 0;
+}
+
 std::string filesystem_identity(const MountEntry& mount, const Fd& folder) {
     struct stat device {};
     // Some filesystems (btrfs) have a number of their own that is no device's: then the source is one.
@@ -127,6 +139,13 @@ std::string filesystem_identity(const MountEntry& mount, const Fd& folder) {
 std::string machine_id() {
     const std::string id = first_line_of("/etc/machine-id");
     return id.size() == 32 ? id : first_line_of("/proc/sys/kernel/random/boot_id");
+}
+
+std::optional<uint64_t> block_device_bytes(uint32_t major, uint32_t minor) {
+    constexpr uint64_t kUnit = 512;  // whatever its sectors are
+    uint64_t units = 0;
+    const std::string line = first_line_of(fmt::format("/sys/dev/block/{}:{}/size", major, minor));
+    return parse(line, units) ? checked_mul(units, kUnit) : std::nullopt;
 }
 
 std::string block_device_name(uint32_t major, uint32_t minor) {

@@ -27,6 +27,17 @@ Result<std::vector<MountEntry>> read_mount_table();
 // Lines that are none are left out. Source: Linux Documentation/filesystems/proc.rst, "/proc/<pid>/mountinfo".
 std::vector<MountEntry> parse_mount_table(std::string_view text);
 
+// Tells cheaply whether the table may have changed.
+class MountTableWatch {
+public:
+    MountTableWatch();
+    // Since the last call; true also where nobody can know.
+    bool changed();
+
+private:
+    Fd table_;
+};
+
 // What identifies a filesystem on any machine: its UUID ("uuid:…", by udev's links or the kernel's word), else its source.
 // `folder`: an open folder of it.
 std::string filesystem_identity(const MountEntry& mount, const Fd& folder);
@@ -36,5 +47,7 @@ std::string machine_id();
 
 // The name of the block device with this number, as the kernel's messages have it: loop38, sda1. Empty if there is none.
 std::string block_device_name(uint32_t major, uint32_t minor);
+// Its bytes as they are now; nullopt if there is no such device.
+std::optional<uint64_t> block_device_bytes(uint32_t major, uint32_t minor);
 
 }  // namespace ntt

@@ -196,7 +196,7 @@ Result<void> Tree::open(const TreeFile& file) {
     open_file_.reset();
     TRY_ASSIGN(Fd opened, open_file_below(root_, file.path));
     TRY_ASSIGN(const FileFacts facts, facts_of(opened));
-    if (fmt::to_string(facts.ino) != file.fs_ino) return errno_error(ENOENT, "another file has the place of " + to_terminal_text(file.path));
+    if (!file.fs_ino.empty() && fmt::to_string(facts.ino) != file.fs_ino) return errno_error(ENOENT, "another file has the place of " + to_terminal_text(file.path));
     open_file_ = std::move(opened);
     open_path_ = file.path;
     open_mtime_ = facts.mtime;
@@ -207,6 +207,10 @@ Result<void> Tree::open(const TreeFile& file) {
 Result<size_t> Tree::read(const TreeFile& file, uint64_t offset, ByteSpan out) {
     TRY(open(file));
     Result<size_t> done = Env::host().read_at(open_file_, out, offset);
+    if (!done.ok() && done.error().sys_errno == EIO) {
+        read_nothing_ahead(open_file_, {offset, out.size()});
+        done = Env::host().read_at(open_file_, out, offset);
+    }
     if (!done.ok()) {
         open_file_.reset();  // a handle may be what is stale
         return done;

@@ -15,7 +15,7 @@ namespace ntt {
 // One file of a tree as it was listed.
 struct TreeFile {
     std::string path;     // relative to the root
-    std::string fs_ino;   // st_ino in decimal
+    std::string fs_ino;   // st_ino in decimal; empty: not to be compared
     uint64_t size = 0;
 };
 
