@@ -6,6 +6,8 @@ namespace ntt::cli {
 
 std::unique_ptr<Command> make_ingest_command();
 std::unique_ptr<Command> make_copy_command();
+std::unique_ptr<Command> make_enum_command();
+std::unique_ptr<Command> make_load_command();
 std::unique_ptr<Command> make_media_command();
 std::unique_ptr<Command> make_show_command();
 std::unique_ptr<Command> make_files_command();
@@ -23,6 +25,8 @@ const std::vector<CommandEntry>& commands() {
         // from media into the store
         {"ingest", make_ingest_command},
         {"copy", make_copy_command},
+        {"enum", make_enum_command},
+        {"load", make_load_command},
         // what is known
         {"media", make_media_command},
         {"show", make_show_command},

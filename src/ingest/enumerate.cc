@@ -125,6 +125,8 @@ bool hides_files(std::string_view code) {
            code == "udf_table_older" || code == "udf_table_rebuilt" || code == "udf_table_lost";
 }
 
+bool is_doubled_name(std::string_view code) { return code == "duplicate_entry" || code == "duplicate_record"; }
+
 bool is_damage_of_udf(std::string_view code) {
     return hides_files(code) || code.starts_with("udf_") || code == "name_damaged" || code == "filesystem_unreadable";
 }
@@ -207,7 +209,7 @@ public:
         finding.volume = volume_.number;
         if (hides_files(finding.code)) ++counts_.unreadable_directories;
         if (finding.code == "budget_exceeded") over_budget_ = true;
-        if (finding.code == "duplicate_entry") {
+        if (is_doubled_name(finding.code)) {
             ++counts_.doubled_entries;
             if (counts_.doubled_names.size() < EnumerationCounts::kMaxDoubledNames) counts_.doubled_names.push_back(path_in(finding));
         }
@@ -304,6 +306,10 @@ private:
             ++counts_.new_inodes;
             return target_.catalog.add_inode(target_.medium, row, missing);
         }
+        if (!target_.replaces) {
+            if (!has_same_content(*there, row, target_.lives)) TRY(note_difference(*there, row));
+            return {};
+        }
         if (!has_same_content(*there, row, target_.lives)) {
             ++counts_.renewed_inodes;
             return target_.catalog.replace_inode(target_.medium, row, missing);
@@ -314,6 +320,15 @@ private:
         if (merged(missing) == before) return {};
         ++counts_.renewed_inodes;
         return target_.catalog.set_verdict(target_.medium, row.volume, row.ino, row.cause, row.missing_bytes, row.evidence, missing, Catalog::Requeue::yes);
+    }
+
+    Result<void> note_difference(const InodeRow& there, const InodeRow& row) {
+        Finding finding;
+        finding.code = "load_differs";
+        finding.ino = row.ino;
+        finding.message = fmt::format("inode {} was loaded once more and is another now: what was there stays", row.ino);
+        finding.evidence = json{{"size", {there.size, row.size}}, {"mtime", {there.mtime.value_or(0), row.mtime.value_or(0)}}}.dump();
+        return insert(std::move(finding));
     }
 
     Result<void> insert(NameEntry name) {
@@ -595,7 +610,7 @@ Result<EnumerationCounts> counts_in_catalog(Catalog& catalog, MediumKey medium, 
     }));
     TRY_ASSIGN(const std::vector<FindingRow> findings, catalog.findings(medium_hash));
     for (const FindingRow& row : findings) {
-        if (row.finding.code != "duplicate_entry") continue;
+        if (!is_doubled_name(row.finding.code)) continue;
         ++out.doubled_entries;
         if (out.doubled_names.size() < EnumerationCounts::kMaxDoubledNames) out.doubled_names.push_back(path_in(row.finding));
     }

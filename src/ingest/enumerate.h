@@ -56,6 +56,8 @@ struct EnumerationTarget {
     // The source is a tree that lives: size and times say whether a content is the same, not where it lies.
     bool lives = false;
     std::optional<int64_t> dev = std::nullopt;  // of all inodes, where the source has one
+    // False: an inode that is there and differs stays as it is, with a finding load_differs.
+    bool replaces = true;
     // No verdict by geometry ends a file here: it is tried, as the levels of diagnostics below predict want it.
     bool tries_all = false;
 };

@@ -141,8 +141,7 @@ Result<void> FolderRun::enumerate() {
     EnumerationTarget target{context_.catalog, key, medium_hash_, image_id, options_.copy.worker_id, now};
     target.again = again;
     target.lives = true;
-    const MountEntry& mount = trees_.mount_of(kVolume);
-    target.dev = static_cast<int64_t>(uint64_t{mount.major} << 8 | mount.minor);
+    target.dev = static_cast<int64_t>(trees_.mount_of(kVolume).device());
     VolumeRow row = row_of(medium_hash_, image_id, volume());
     TRY(context_.catalog.put_volume(row));
     const DamageMap nothing_known(0, nullptr, {});

@@ -18,7 +18,7 @@
 namespace ntt {
 namespace {
 
-constexpr size_t kMaxTable = size_t{64} << 20;
+constexpr size_t kMaxTable = size_t{64} << 20, kTablePiece = size_t{64} << 10;
 constexpr size_t kMaxId = 256;
 
 // FS_IOC_GETFSUUID, newer than the headers of some systems. Source: Linux include/uapi/linux/fs.h.
@@ -101,6 +101,8 @@ std::string first_line_of(const std::string& path) {
 
 }  // namespace
 
+uint64_t MountEntry::device() const { return makedev(major, minor); }
+
 std::vector<MountEntry> parse_mount_table(std::string_view text) {
     std::vector<MountEntry> out;
     while (!text.empty()) {
@@ -112,7 +114,14 @@ std::vector<MountEntry> parse_mount_table(std::string_view text) {
 }
 
 Result<std::vector<MountEntry>> read_mount_table() {
-    TRY_ASSIGN(const std::string text, Env::host().read_file("/proc/self/mountinfo", kMaxTable));
+    TRY_ASSIGN(const Fd file, Env::host().open_read("/proc/self/mountinfo"));
+    std::string text;
+    for (size_t got = kTablePiece; got == kTablePiece && text.size() < kMaxTable;) {
+        const size_t before = text.size();
+        text.resize(before + kTablePiece);
+        TRY_ASSIGN(got, Env::host().read_at(file, {reinterpret_cast<uint8_t*>(text.data()) + before, kTablePiece}, before));
+        text.resize(before + got);
+    }
     return parse_mount_table(text);
 }
 

@@ -20,6 +20,8 @@ struct MountEntry {
     std::string mount_point;
     std::string fs_type;            // ext4, fuse.fusefat …
     std::string source;             // /dev/loop3, fusefat, tmpfs …
+
+    uint64_t device() const;        // st_dev of its files
 };
 
 // In the order of mounting: the last one with a mount point is the one that is seen.

@@ -21,7 +21,7 @@ namespace ntt {
 // --- Contents ---
 struct EnumerationHeader;  // whose listing it is, and who made it
 struct EntryCounts;        // how much there is
-struct EnumeratedVolume;   // one volume, as it was after its listing
+struct ListedVolume;   // one volume, as it was after its listing
 class EnumerationWriter;   // writes a file
 class Enumeration;         // reads one; each volume is an FsReader
 
@@ -55,7 +55,7 @@ struct EntryCounts {
     bool operator==(const EntryCounts&) const = default;
 };
 
-struct EnumeratedVolume {
+struct ListedVolume {
     Volume volume;                      // as detection gave it, repairs included
     Outcome outcome = Outcome::read;    // of the listing: one that ended early has entries too
     std::string detail = "{}";          // what FsReader::detail() said: a JSON object
@@ -103,7 +103,7 @@ public:
     virtual ~Enumeration() = default;
 
     virtual const EnumerationHeader& header() const = 0;
-    virtual const std::vector<EnumeratedVolume>& volumes() const = 0;
+    virtual const std::vector<ListedVolume>& volumes() const = 0;
     virtual EntryCounts counts() const = 0;
 
     // Findings that stand outside of volumes.

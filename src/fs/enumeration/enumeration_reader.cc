@@ -108,7 +108,7 @@ public:
     Result<void> open(const CancelToken& cancel);
 
     const EnumerationHeader& header() const override { return header_; }
-    const std::vector<EnumeratedVolume>& volumes() const override { return volumes_; }
+    const std::vector<ListedVolume>& volumes() const override { return volumes_; }
     EntryCounts counts() const override { return counts_; }
     Result<void> medium_findings(FindingSink& sink, const CancelToken& cancel) const override;
     std::unique_ptr<FsReader> open_volume(size_t index) const override;
@@ -142,7 +142,7 @@ private:
     const std::string name_;
     uint64_t size_ = 0;
     EnumerationHeader header_;
-    std::vector<EnumeratedVolume> volumes_;
+    std::vector<ListedVolume> volumes_;
     std::vector<Span> spans_;  // of each volume
     RecordPlace trailer_;
     EntryCounts counts_;
@@ -246,14 +246,14 @@ Result<void> OpenFile::begin_volume(const RecordReader& records, const Record& r
     numbers_.set(static_cast<size_t>(volume->number));
     details_ += volume->detail.size();
     if (details_ > kMaxDetailsTogether) return make_error(ErrorCode::limit, name_ + ": more details of volumes than memory is for");
-    EnumeratedVolume& out = volumes_.emplace_back();
+    ListedVolume& out = volumes_.emplace_back();
     out.volume = *std::move(volume);
     spans_.push_back({{record.offset, record.number}, records.place(), {}});
     return {};
 }
 
 Result<void> OpenFile::end_volume(const RecordReader& records, const Record& record, const EntryCounts& found) {
-    EnumeratedVolume& volume = volumes_.back();
+    ListedVolume& volume = volumes_.back();
     WireReader in(record.content);
     volume.outcome = static_cast<Outcome>(in.number_up_to(static_cast<uint64_t>(Outcome::skipped)));
     volume.detail = in.text(kMaxVolumeDetail);

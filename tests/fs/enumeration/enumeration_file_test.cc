@@ -173,7 +173,7 @@ TEST_F(EnumerationFile, gives_back_header_volumes_entries_and_findings) {
     EXPECT_EQ(std::tie(is.medium_hash, is.medium_human, is.kind, is.image_digest, is.image_size, is.tool_version, is.worker, is.started_us, is.detail),
               std::tie(was.medium_hash, was.medium_human, was.kind, was.image_digest, was.image_size, was.tool_version, was.worker, was.started_us, was.detail));
     ASSERT_EQ(file->volumes().size(), 2u);
-    const EnumeratedVolume& first = file->volumes()[0];
+    const ListedVolume& first = file->volumes()[0];
     EXPECT_EQ(encode_volume(first.volume), encode_volume(a_volume(1)));
     EXPECT_EQ(first.outcome, Outcome::partial);
     EXPECT_EQ(first.detail, R"({"cluster_size":512})");
