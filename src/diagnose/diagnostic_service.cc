@@ -151,6 +151,7 @@ DiagnosticService::Decision DiagnosticService::on_failure(const FailedInode& ino
     ask_kernel(inode.medium_hash, failure, tracked_[inode].kernel);
     // Whatever else fails now fails for want of the mount: no other file is to be tried before it is back.
     const bool lost = level_ >= DiagnosticsLevel::remount && mounts_.state(inode.medium_hash) != MountState::ok;
+    log_.debug("a read of inode {} of volume {} failed for the {}. time{}: {}", inode.ino, inode.volume, count, lost ? ", and the mount is gone" : "", failure.error.text());
     if (lost || count == thresholds_.checkpoint_retry) return at_checkpoint(inode, failure, count);
     if (thresholds_.max_retries != 0 && count >= thresholds_.max_retries) return at_last_retry(inode, failure, count);
     return {Action::retry, std::nullopt, count, {}};

@@ -310,7 +310,9 @@ Result<void> Run::mount_if_due() {
         mounted_ = std::make_unique<MountedMedium>(context_.env, *options_.tree.helper, named_->medium_hash, image_.path, trees_, context_.cancel, context_.log);
         mounted = mounted_->mount(volumes_);
     }
-    if (!mounted.ok() && chosen) return mounted;
+    // That the image's filesystems cannot be mounted is a fact about them; that nothing may be mounted is not.
+    const bool about_the_image = mounted_ && !mounted.ok() && mounted.error().code == ErrorCode::io && mounted.error().sys_errno == 0;
+    if (!mounted.ok() && chosen && !about_the_image) return mounted;
     if (!mounted.ok()) why_not_mounted_ = mounted.error().text();
     return {};
 }
@@ -343,7 +345,8 @@ Result<EnumeratedVolume> Run::say_not_mounted(const EnumerationTarget& target, c
     Finding finding;
     finding.volume = volume.number;
     finding.code = "not_mounted";
-    const std::string reason = mounted_ ? mounted_->reason_of(volume) : why_not_mounted_;
+    std::string reason = mounted_ ? mounted_->reason_of(volume) : "";
+    if (reason.empty()) reason = why_not_mounted_;
     finding.message = fmt::format("the {} filesystem was not mounted{}", volume.view.empty() ? "unknown" : volume.view, reason.empty() ? "" : ": " + reason);
     TRY(context_.catalog.add_finding(target.medium, finding, target.now));
     return out;
