@@ -164,7 +164,7 @@ TEST_F(Diagnostics, skip_ends_what_is_certain_at_the_checkpoint) {
 TEST_F(Diagnostics, remount_brings_a_lost_mount_back_and_the_inode_starts_afresh) {
     mount.is = MountState::missing;
     DiagnosticService it = service(DiagnosticsLevel::remount);
-    EXPECT_EQ(fail(it, file, failure(ENOENT), 10).back(), Action::retry);
+    EXPECT_EQ(fail(it, file, failure(ENOENT), 1).back(), Action::retry) << "at once: every other file would fail as well";
     EXPECT_EQ(mount.remounts, 1);
     EXPECT_EQ(logged("🔄 Attempting remount for " + kMedium), 1u);
     EXPECT_EQ(logged("🔄 Remount succeeded, will retry"), 1u);
@@ -175,8 +175,27 @@ TEST_F(Diagnostics, a_mount_that_does_not_come_back_parks_the_medium) {
     mount.is = MountState::missing;
     mount.comes_back = false;
     DiagnosticService it = service(DiagnosticsLevel::remount);
-    EXPECT_EQ(fail(it, file, failure(ENOENT), 10).back(), Action::park_medium);
+    EXPECT_EQ(fail(it, file, failure(ENOENT), 1).back(), Action::park_medium);
     EXPECT_EQ(logged("🔄 Remount failed"), 1u);
+    EXPECT_EQ(it.on_lost_mount({kMedium, 1, 4}).action, Action::park_medium);
+}
+
+TEST_F(Diagnostics, below_remount_a_lost_mount_waits_for_the_checkpoint) {
+    mount.is = MountState::missing;
+    DiagnosticService it = service(DiagnosticsLevel::skip);
+    EXPECT_EQ(fail(it, file, failure(ENOENT), 10).back(), Action::retry);
+    EXPECT_EQ(logged("DIAGNOSTIC CHECKPOINT"), 1u);
+    EXPECT_EQ(mount.remounts, 0);
+}
+
+// It says about ten things in five seconds and is silent then: what came with the first failures stands for the tenth.
+TEST_F(Diagnostics, the_kernels_words_of_earlier_failures_of_the_same_inode_count) {
+    DiagnosticService it = service(DiagnosticsLevel::skip);
+    ReadFailure first = failure();
+    kernel.say("ntt-reader: attempt to access beyond end of device\nloop38: rw=0, sector=1316, nr_sectors = 8 limit=841");
+    EXPECT_EQ(it.on_failure(file, first).action, Action::retry);
+    EXPECT_EQ(fail(it, {kMedium, 1, 7}, failure(), 10).back(), Action::retry) << "nothing was said of this one";
+    EXPECT_EQ(fail(it, file, failure(), 9).back(), Action::skip);
 }
 
 TEST_F(Diagnostics, remounts_of_a_medium_are_bounded) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "acceptance/ntt.h"
+#include "fs/isolated/trees.h"
 #include "support/faulty_fs.h"
 
 namespace ntt::test {
@@ -141,6 +142,24 @@ TEST_P(Unanswered, AReadThatDoesNotComeBackParksTheMediumAndTheRunGoesOn) {
     EXPECT_EQ(copy().exit, 3) << "after five runs it is given up at start, and the others are stored";
     EXPECT_EQ(ntt_.sql("SELECT claimed_by, status FROM inode JOIN path USING (ino) WHERE CAST(path AS TEXT)='BAD.BIN'"), "MAX_RETRIES_EXCEEDED|unreadable\n");
     EXPECT_EQ(ntt_.sql("SELECT count(*) FROM inode WHERE fs_type='f' AND status='stored'"), "13\n");
+}
+
+// The folder is there all the time.
+TEST(FieldCase_V21, a_mount_is_known_by_the_mount_table_and_by_its_answers_and_not_by_its_folder) {
+    TempDir source;
+    write_file(source / "a", "a");
+    auto faulty = std::make_unique<FaultyFs>(source.path().string());
+    NTT_NEED_FAULTY_FS(*faulty);
+    const CancelToken never;
+    Trees trees(nullptr);
+    ASSERT_OK(trees.open({{1, faulty->mount_point()}}));
+    EXPECT_TRUE(trees.all_mounted());
+    EXPECT_TRUE(trees.all_accessible(never));
+    faulty->kill_server();
+    EXPECT_TRUE(trees.all_mounted());
+    EXPECT_FALSE(trees.all_accessible(never)) << "a driver that died leaves its mount in the table";
+    faulty.reset();
+    EXPECT_FALSE(trees.all_mounted());
 }
 
 TEST_F(FaultyTree, AServerThatDiesParksTheMedium) {
