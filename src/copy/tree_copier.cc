@@ -246,6 +246,12 @@ private:
             return leave(item, error, at, 1);
         }
         if (error.sys_errno == ETIMEDOUT) {
+            DiagnosticFindings findings;
+            findings.checks_performed = {"detected_io_error"};
+            findings.cause = Cause::TIMEOUT;
+            findings.evidence["errno"] = error.sys_errno;
+            findings.retry_count = job_.diagnostics.track_failure(inode);
+            job_.diagnostics.record_diagnostic_event(inode, findings, "continuing", error);
             park(fmt::format("{}: the filesystem did not answer", error.text()));
             return leave(item, error, at, 1);
         }

@@ -24,6 +24,11 @@ for round in 1 2; do
     # After the mission's UPDATE statement it is done again
     sql "UPDATE inode SET copied=false, claimed_by=NULL WHERE medium_hash='$medium' AND ino=$ino"
 done
+# predict: the evidence is conclusive before the first try
+tried=$(sql "SELECT json_array_length(errors) FROM inode WHERE ino=$ino")
+./ntt-copier --medium-hash $medium --config ntt.toml 2>copier.log >/dev/null || true
+! grep -q "CHECKPOINT" copier.log || fail "predict needed a checkpoint"
+[ "$(sql "SELECT claimed_by, json_array_length(errors) FROM inode WHERE ino=$ino")" = "DIAGNOSTIC_SKIP:BEYOND_EOF|$tried" ] || fail "predict tried it"
 partial=$(sql "SELECT partial_blobid FROM inode WHERE ino=$ino")
 head -c 52736 alicia | cmp -s - "$NTT_HOME/partial/$(echo "$partial" | cut -c1-2)/$partial" 2>/dev/null ||
     cmp -s -n 52736 alicia "$NTT_HOME/partial/$(echo "$partial" | cut -c1-2)/$partial" || fail "the salvaged part is not the file's beginning"

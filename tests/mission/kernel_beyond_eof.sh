@@ -15,6 +15,8 @@ truncate -s 14M medium.img
 losetup -c "$loop"
 echo 3 >/proc/sys/vm/drop_caches
 
+sleep 6  # until the kernel speaks again, if it has been talkative
+
 status=0
 ./ntt-copier --medium-hash medium --diagnostics observe --config ntt.toml 2>copier.log >/dev/null || status=$?
 [ $status = 4 ] || fail "exit code $status, not 4"
@@ -33,6 +35,13 @@ status=0
 [ "$(sql "SELECT count(*) FROM inode WHERE claimed_by='DIAGNOSTIC_SKIP:BEYOND_EOF' AND copied AND blobid IS NULL")" = "$lost" ] || fail "the rows do not say so"
 [ "$(sql "SELECT count(*) FROM diagnostic_event WHERE action='skipped' AND cause='BEYOND_EOF' AND retry_count=10")" = "$lost" ] || fail "not an event for each"
 [ "$(sql "SELECT json_extract(problems, '\$.diagnostic_events_total') FROM medium")" = "$lost" ] || fail "medium.problems does not have them"
+
+# The SQL of docs/queries.md, over real events
+queries=$(dirname "$0")/../../docs/queries.md
+case $queries in /*) ;; *) queries=$OLDPWD/$queries ;; esac
+awk '/^```sql/ { inside = 1; next } /^```/ { inside = 0 } inside' "$queries" >queries.sql
+sqlite3 -bail "$NTT_HOME/catalog.db" <queries.sql >answers 2>&1 || fail "docs/queries.md: $(cat answers)"
+grep -qx "skipped|$lost" answers || fail "the mission's count by action does not say so"
 
 # predict: not one try where the evidence is conclusive
 sql "UPDATE inode SET copied=false, claimed_by=NULL WHERE claimed_by='DIAGNOSTIC_SKIP:BEYOND_EOF'"

@@ -140,7 +140,8 @@ TEST_P(Unanswered, AReadThatDoesNotComeBackParksTheMediumAndTheRunGoesOn) {
     EXPECT_THAT(ntt_.sql("SELECT errors FROM inode WHERE errors <> '[]'"), HasSubstr("timed out"));
     for (int run = 2; run <= 5; ++run) EXPECT_EQ(copy().exit, 4);
     EXPECT_EQ(copy().exit, 3) << "after five runs it is given up at start, and the others are stored";
-    EXPECT_EQ(ntt_.sql("SELECT claimed_by, status FROM inode JOIN path USING (ino) WHERE CAST(path AS TEXT)='BAD.BIN'"), "MAX_RETRIES_EXCEEDED|unreadable\n");
+    EXPECT_EQ(ntt_.sql("SELECT claimed_by, status, cause FROM inode JOIN path USING (ino) WHERE CAST(path AS TEXT)='BAD.BIN'"), "MAX_RETRIES_EXCEEDED|unreadable|TIMEOUT\n");
+    EXPECT_EQ(ntt_.sql("SELECT DISTINCT action, cause FROM diagnostic_event WHERE action <> 'max_retries'"), "continuing|TIMEOUT\n");
     EXPECT_EQ(ntt_.sql("SELECT count(*) FROM inode WHERE fs_type='f' AND status='stored'"), "13\n");
 }
 

@@ -8,7 +8,10 @@ const Page kPage = {
     "copy the pending files of a medium that is in the catalog",
     "--medium-hash H [--limit N] [--batch-size N] [--worker-id ID]",
     "Continues where an ingest, a limit or an interruption left off, and takes up what was requeued. The image is the one the medium was "
-    "enumerated from; if it changed, nothing is touched. Installed as ntt-copier as well.",
+    "enumerated from; if it changed, nothing is touched. Installed as ntt-copier as well.\n\n"
+    "In folders and through mounts a read can fail for reasons that only diagnosis tells apart. The file waits and is tried again while "
+    "others go on; after 10 failures it is looked into, after 50 it is given up. --diagnostics says what may be done; a medium whose "
+    "mount is lost for good, or whose filesystem does not answer, is parked: what is left of it stays to be done.",
     {
         {"ntt copy --medium-hash f95834a4b718f54edc7b549ca854aef8", "copy what is pending"},
         {"ntt copy --medium-hash f958 --limit 1000", "at most a thousand files now"},

@@ -214,8 +214,8 @@ Result<uint64_t> SqliteCatalog::give_up_on_errors(MediumKey medium, int limit, c
     {
         TRY_ASSIGN(Query rows,
                    db_->prepared(
-                       "SELECT row, ino, volume, size, coalesce(cause, CASE error_type WHEN 'permission_error' THEN 'PERMISSION' "
-                       "WHEN 'path_error' THEN 'MISSING_FILE' ELSE 'IO_ERROR' END), partial_blobid IS NOT NULL "
+                       "SELECT row, ino, volume, size, coalesce(cause, CASE WHEN error_type='permission_error' THEN 'PERMISSION' "
+                       "WHEN error_type='path_error' THEN 'MISSING_FILE' WHEN errors ->> '$[#-1]' LIKE '%timed out%' THEN 'TIMEOUT' ELSE 'IO_ERROR' END), partial_blobid IS NOT NULL "
                        "FROM inode_row WHERE medium=?1 AND copied=0 AND claimed_by IS NULL AND errors IS NOT NULL "
                        "AND json_array_length(errors) - errors_before_requeue >= ?2"));
         rows.bind(static_cast<int64_t>(medium), limit);
