@@ -49,7 +49,8 @@ Result<void> start_clean() {
     sigemptyset(&no_signals);
     ::sigprocmask(SIG_SETMASK, &no_signals, nullptr);
     catch_interrupts();
-    if (::geteuid() != 0) return make_error(ErrorCode::permission, "this needs root: call it through sudo (docs/mount-helper.md)");
+    if (::geteuid() != 0)
+        return make_error(ErrorCode::permission, "this needs root: call it through sudo (docs/mount-helper.md)");
     if (::setgroups(0, nullptr) != 0 || ::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0)
         return errno_error(errno, "become root");
     return {};

@@ -69,8 +69,8 @@ Result<std::string> Config::fuse_program(const std::string& fs_type) const {
 Result<Config> parse_config(std::string_view text, const std::string& file) {
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed)
-        return make_error(ErrorCode::malformed, fmt::format("{}:{}: {}", file, parsed.error().source().begin.line,
-                                                            parsed.error().description()));
+        return make_error(ErrorCode::malformed,
+                          fmt::format("{}:{}: {}", file, parsed.error().source().begin.line, parsed.error().description()));
     Config out;
     for (const auto& [name, node] : parsed.table()) {
         if (name == "image_roots") {

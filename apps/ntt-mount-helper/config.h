@@ -11,13 +11,14 @@
 namespace ntt::mount_helper {
 
 struct Config {
-    std::vector<std::string> image_roots;                // folders whose images everybody who may run the helper may mount
-    std::string mount_root = "/mnt/ntt";                 // mounts lie below it
-    int timeout_seconds = 30;                            // for looking at an image, and for each mount
-    bool fuse_after_refusal = false;                     // try FUSE also where the kernel knows the filesystem and refuses it
-    std::map<std::string, std::string> fuse = {          // filesystem type -> program; empty: none
-        {"vfat", "/usr/bin/fusefat"},  {"ntfs", "/usr/bin/ntfs-3g"}, {"exfat", "/usr/sbin/mount.exfat-fuse"},
-        {"ext2", "/usr/bin/fuse2fs"},  {"ext3", "/usr/bin/fuse2fs"}, {"ext4", "/usr/bin/fuse2fs"},
+    std::vector<std::string> image_roots;  // folders whose images everybody who may run the helper may mount
+    std::string mount_root = "/mnt/ntt";   // mounts lie below it
+    int timeout_seconds = 30;              // for looking at an image, and for each mount
+    bool fuse_after_refusal = false;       // try FUSE also where the kernel knows the filesystem and refuses it
+    // Filesystem type (libblkid's name) -> program; empty: none.
+    std::map<std::string, std::string> fuse = {
+        {"vfat", "/usr/bin/fusefat"}, {"ntfs", "/usr/bin/ntfs-3g"}, {"exfat", "/usr/sbin/mount.exfat-fuse"},
+        {"ext2", "/usr/bin/fuse2fs"}, {"ext3", "/usr/bin/fuse2fs"}, {"ext4", "/usr/bin/fuse2fs"},
     };
 
     // The FUSE program of a filesystem type if it is installed, else empty. permission if others than root could change it.

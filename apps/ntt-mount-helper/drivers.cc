@@ -103,8 +103,8 @@ bool is_mounted(const std::string& device, const std::string& folder) {
     return entries.ok() && !entries->empty() && entries->back().target == folder && entries->back().source == device;
 }
 
-Result<void> mount_by_fuse(const std::string& program, const std::string& fs_type, const std::string& device, const std::string& folder,
-                           int timeout_seconds) {
+Result<void> mount_by_fuse(const std::string& program, const std::string& fs_type, const std::string& device,
+                           const std::string& folder, int timeout_seconds) {
     const std::string options = fuse_options(fs_type, device);
     ChildTask task = mount_task(fmt::format("mounting {} with {}", device, program), timeout_seconds);
     task.run = [&](int) -> int {
@@ -122,7 +122,8 @@ Result<void> mount_by_fuse(const std::string& program, const std::string& fs_typ
     };
     TRY_ASSIGN(const ChildReport report, run_in_child(task));
     if (report.exit_code != 0)
-        return make_error(ErrorCode::unsupported, fmt::format("{} refuses it (exit code {}): {}", program, report.exit_code, last_line(report.bytes)));
+        return make_error(ErrorCode::unsupported,
+                          fmt::format("{} refuses it (exit code {}): {}", program, report.exit_code, last_line(report.bytes)));
     if (!is_mounted(device, folder))
         return make_error(ErrorCode::unsupported, fmt::format("{} ended well, but there is no mount of {}", program, device));
     return {};
@@ -131,7 +132,9 @@ Result<void> mount_by_fuse(const std::string& program, const std::string& fs_typ
 // The flags hold for the mount point whatever a FUSE program made of its options.
 Result<void> enforce_flags(const std::string& folder, int timeout_seconds) {
     ChildTask task = mount_task("setting the flags of " + folder, timeout_seconds);
-    task.run = [&](int) -> int { return ::mount(nullptr, folder.c_str(), nullptr, MS_REMOUNT | MS_BIND | kFlags, nullptr) == 0 ? 0 : errno; };
+    task.run = [&](int) -> int {
+        return ::mount(nullptr, folder.c_str(), nullptr, MS_REMOUNT | MS_BIND | kFlags, nullptr) == 0 ? 0 : errno;
+    };
     TRY_ASSIGN(const ChildReport report, run_in_child(task));
     if (report.exit_code != 0) return errno_error(report.exit_code, "set the flags of " + folder);
     return {};
@@ -139,13 +142,15 @@ Result<void> enforce_flags(const std::string& folder, int timeout_seconds) {
 
 }  // namespace
 
-Result<Mounting> mount_device(const Config& config, const std::string& fs_type, const std::string& device, const std::string& folder) {
+Result<Mounting> mount_device(const Config& config, const std::string& fs_type, const std::string& device,
+                              const std::string& folder) {
     std::string refusal;
     for (const KernelWay& way : kKernelWays) {
         if (way.fs_type != fs_type) continue;
         TRY_ASSIGN(const int failed, mount_by_kernel(way, device, folder, config.timeout_seconds));
         if (failed == 0) return Mounting{std::string(way.mounted_as), "kernel"};
-        if (failed != ENODEV && refusal.empty()) refusal = fmt::format("the kernel's {} refuses it: {}", way.driver, strerror(failed));
+        if (failed != ENODEV && refusal.empty())
+            refusal = fmt::format("the kernel's {} refuses it: {}", way.driver, strerror(failed));
     }
     if (!refusal.empty() && !config.fuse_after_refusal) return make_error(ErrorCode::unsupported, refusal);
 

@@ -18,6 +18,7 @@ struct Mounting {
 // driver first; a FUSE program where the kernel has none (and, if the configuration says so, where it refuses).
 // Errors: unsupported: there is no driver, or the driver refuses the filesystem: the message says which. parser_timeout: a
 // mount that hangs. cancelled. After an error nothing may be mounted, or all the same something: the caller unmounts.
-Result<Mounting> mount_device(const Config& config, const std::string& fs_type, const std::string& device, const std::string& folder);
+Result<Mounting> mount_device(const Config& config, const std::string& fs_type, const std::string& device,
+                              const std::string& folder);
 
 }  // namespace ntt::mount_helper

@@ -63,9 +63,8 @@ Result<Image> open_image(const std::string& path, uid_t real_user, const std::ve
     Result<Fd> place = open_place(path);
     Result<std::string> real_path = place.ok() ? path_of(*place) : Result<std::string>(place.error());
     if (real_user != 0) {
-        const bool allowed = real_path.ok() && std::any_of(roots.begin(), roots.end(), [&](const std::string& root) {
-                                 return lies_below(*real_path, root);
-                             });
+        const bool allowed = real_path.ok() && std::any_of(roots.begin(), roots.end(),
+                                                           [&](const std::string& root) { return lies_below(*real_path, root); });
         if (!allowed)
             return make_error(ErrorCode::permission,
                               fmt::format("{} is no image below the image roots ({})", path,
@@ -77,8 +76,7 @@ Result<Image> open_image(const std::string& path, uid_t real_user, const std::ve
     Image out;
     out.path = *real_path;
     TRY_ASSIGN(const struct stat status, env.stat_fd(*place));
-    if (S_ISLNK(status.st_mode))
-        return make_error(ErrorCode::permission, path + " is a symlink; name the image itself");
+    if (S_ISLNK(status.st_mode)) return make_error(ErrorCode::permission, path + " is a symlink; name the image itself");
     if (S_ISBLK(status.st_mode) && real_user != 0)
         return make_error(ErrorCode::permission, path + " is a block device; only root may mount those");
     if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))

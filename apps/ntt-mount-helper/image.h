@@ -13,10 +13,10 @@
 namespace ntt::mount_helper {
 
 struct Image {
-    Fd fd;              // O_RDONLY
-    std::string path;   // of the opened file, without symlinks; for messages
+    Fd fd;             // O_RDONLY
+    std::string path;  // of the opened file, without symlinks; for messages
     uint64_t size_bytes = 0;
-    dev_t device = 0;   // with inode: which file it is
+    dev_t device = 0;  // with inode: which file it is
     ino_t inode = 0;
 };
 

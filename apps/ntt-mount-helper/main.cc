@@ -71,8 +71,11 @@ int run(const std::vector<std::string_view>& arguments) {
         return kUsage;
     }
 
-    const std::string what = fmt::format("{}: {} {} {}", who, to_string(request->verb), request->medium_hash, request->image_path);
-    Result<int> outcome = !user.ok() ? Result<int>(user.error()) : !started.ok() ? Result<int>(started.error()) : serve(*request, *user);
+    const std::string what =
+        fmt::format("{}: {} {} {}", who, to_string(request->verb), request->medium_hash, request->image_path);
+    Result<int> outcome = !user.ok()      ? Result<int>(user.error())
+                          : !started.ok() ? Result<int>(started.error())
+                                          : serve(*request, *user);
     if (outcome.ok()) {
         log_line(LOG_INFO, what);
         return *outcome;

@@ -78,7 +78,8 @@ void remove_folders(const Config& config, const Request& request) {
     const bool mounted_on = std::any_of(mounts->begin(), mounts->end(),
                                         [&](const MountEntry& mount) { return mount.target == folder_of(config, request); });
     if (mounted_on) return;
-    if (const Result<Fd> folder = open_trusted_subfolder(*root, request.medium_hash, folder_of(config, request), Missing::fail); folder.ok())
+    if (const Result<Fd> folder = open_trusted_subfolder(*root, request.medium_hash, folder_of(config, request), Missing::fail);
+        folder.ok())
         for (int number = 1; number <= static_cast<int>(kMaxPartitions) + 1; ++number)
             ::unlinkat(folder->raw(), fmt::format("p{}", number).c_str(), AT_REMOVEDIR);
     ::unlinkat(root->raw(), request.medium_hash.c_str(), AT_REMOVEDIR);
@@ -117,7 +118,8 @@ public:
 private:
     void take_back(const std::string& path) const {
         const Result<std::vector<MountEntry>> mounts = mounts_below(path);
-        if (mounts.ok() && !mounts->empty()) unmount_one(path, config_.timeout_seconds).ignore("the first error is the one to tell");
+        if (mounts.ok() && !mounts->empty())
+            unmount_one(path, config_.timeout_seconds).ignore("the first error is the one to tell");
     }
 
     const Config& config_;
@@ -130,9 +132,11 @@ private:
 Result<void> check_same_image(const std::vector<MountEntry>& mounts, const Image& image, const Request& request) {
     for (const MountEntry& mount : mounts) {
         const std::optional<LoopBacking> backing = loop_backing(mount.source);
-        if (!backing) return make_error(ErrorCode::busy, fmt::format("something else is mounted at {} ({})", mount.target, mount.source));
+        if (!backing)
+            return make_error(ErrorCode::busy, fmt::format("something else is mounted at {} ({})", mount.target, mount.source));
         if (!backing->is(image))
-            return make_error(ErrorCode::busy, fmt::format("another image is mounted under {} (at {}, {})", request.medium_hash, mount.target, mount.source));
+            return make_error(ErrorCode::busy, fmt::format("another image is mounted under {} (at {}, {})", request.medium_hash,
+                                                           mount.target, mount.source));
     }
     return {};
 }
@@ -140,10 +144,13 @@ Result<void> check_same_image(const std::vector<MountEntry>& mounts, const Image
 // Joins the volumes with what is mounted already; `mounts` must all have their place in the plan.
 Result<void> find_mounted(std::vector<PlannedMount>& plan, const std::vector<MountEntry>& mounts, const Config& config) {
     for (const MountEntry& mount : mounts) {
-        const auto planned = std::find_if(plan.begin(), plan.end(), [&](const PlannedMount& p) { return p.path == mount.target; });
+        const auto planned =
+            std::find_if(plan.begin(), plan.end(), [&](const PlannedMount& p) { return p.path == mount.target; });
         const std::optional<LoopBacking> backing = loop_backing(mount.source);
         if (planned == plan.end() || !backing || backing->range.offset != planned->volume->range.offset)
-            return make_error(ErrorCode::busy, fmt::format("{} is mounted, but does not fit the image's volumes any more; unmount it first", mount.target));
+            return make_error(
+                ErrorCode::busy,
+                fmt::format("{} is mounted, but does not fit the image's volumes any more; unmount it first", mount.target));
         planned->device = mount.source;
         planned->fs_type = planned->volume->signature.fs_type;
         planned->driver = "kernel";
@@ -161,12 +168,14 @@ Result<void> make_folder(const Config& config, const Request& request, const Pla
     TRY_ASSIGN(const Fd root, open_trusted_folder(config.mount_root, Missing::make));
     const std::string folder = folder_of(config, request);
     TRY_ASSIGN(const Fd own, open_trusted_subfolder(root, request.medium_hash, folder, Missing::make));
-    if (planned.path != folder) TRY(open_trusted_subfolder(own, planned.path.substr(folder.size() + 1), planned.path, Missing::make));
+    if (planned.path != folder)
+        TRY(open_trusted_subfolder(own, planned.path.substr(folder.size() + 1), planned.path, Missing::make));
     return {};
 }
 
 // An error for what ends the run; what only this volume suffers from is put into `reason`.
-Result<void> mount_volume(const Config& config, const Request& request, const Image& image, PlannedMount& planned, Undo& undo, std::string& reason) {
+Result<void> mount_volume(const Config& config, const Request& request, const Image& image, PlannedMount& planned, Undo& undo,
+                          std::string& reason) {
     if (interrupted()) return make_error(ErrorCode::cancelled, "interrupted");
     TRY(make_folder(config, request, planned));
     Result<LoopDevice> loop = attach_loop(image, planned.volume->range);
@@ -183,17 +192,24 @@ Result<void> mount_volume(const Config& config, const Request& request, const Im
         return {};
     }
     // A mount that hangs, or an interrupt, is not this volume's alone.
-    if (mounting.error().code == ErrorCode::parser_timeout || mounting.error().code == ErrorCode::cancelled) return std::move(mounting).take_error();
+    if (mounting.error().code == ErrorCode::parser_timeout || mounting.error().code == ErrorCode::cancelled)
+        return std::move(mounting).take_error();
     undo.drop_last();
     reason = mounting.error().text();
     return {};
 }
 
-Json mounted_json(int volume, const std::string& path, ByteRange range, const std::string& fs_type, const std::string& driver, const std::string& device,
-                  const Signature& signature) {
-    return {{"volume", volume},      {"path", path},     {"offset_bytes", range.offset},
-            {"size_bytes", range.length}, {"fs_type", text_or_null(fs_type)}, {"driver", driver},
-            {"device", device},      {"label", text_or_null(signature.label)}, {"uuid", text_or_null(signature.uuid)}};
+Json mounted_json(int volume, const std::string& path, ByteRange range, const std::string& fs_type, const std::string& driver,
+                  const std::string& device, const Signature& signature) {
+    return {{"volume", volume},
+            {"path", path},
+            {"offset_bytes", range.offset},
+            {"size_bytes", range.length},
+            {"fs_type", text_or_null(fs_type)},
+            {"driver", driver},
+            {"device", device},
+            {"label", text_or_null(signature.label)},
+            {"uuid", text_or_null(signature.uuid)}};
 }
 
 Json not_mounted_json(const Volume& volume) {
@@ -248,15 +264,16 @@ Result<void> mount_medium(const Config& config, const Request& request, uid_t re
     report["not_mounted"] = Json::array();
     for (const PlannedMount& planned : plan)
         if (!planned.device.empty())
-            report["mounts"].push_back(mounted_json(planned.volume->number, planned.path, planned.volume->range, planned.fs_type, planned.driver,
-                                                    planned.device, planned.volume->signature));
+            report["mounts"].push_back(mounted_json(planned.volume->number, planned.path, planned.volume->range, planned.fs_type,
+                                                    planned.driver, planned.device, planned.volume->signature));
     std::string reasons;
     for (const Volume& volume : volumes) {
         if (volume.reason.empty()) continue;
         report["not_mounted"].push_back(not_mounted_json(volume));
         reasons += fmt::format("{}volume {}: {}", reasons.empty() ? "" : "; ", volume.number, volume.reason);
     }
-    if (mounted == 0) return make_error(ErrorCode::unsupported, fmt::format("nothing in {} can be mounted: {}", image.path, reasons));
+    if (mounted == 0)
+        return make_error(ErrorCode::unsupported, fmt::format("nothing in {} can be mounted: {}", image.path, reasons));
     if (interrupted()) return make_error(ErrorCode::cancelled, "interrupted");
     TRY(deliver(report));
     undo.keep_all();
@@ -307,7 +324,8 @@ Result<Mounted> status_of_medium(const Config& config, const Request& request, c
             TRY_ASSIGN(const std::string program, config.fuse_program(fs_type));
             driver = program.empty() ? mount.fs_type : program;
         }
-        Json entry = mounted_json(*number, mount.target, backing ? backing->range : ByteRange{}, fs_type, driver, mount.source, signature);
+        Json entry =
+            mounted_json(*number, mount.target, backing ? backing->range : ByteRange{}, fs_type, driver, mount.source, signature);
         if (!backing) entry["offset_bytes"] = entry["size_bytes"] = nullptr;
         by_volume[*number] = std::move(entry);
     }

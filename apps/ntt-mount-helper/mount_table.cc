@@ -29,13 +29,15 @@ Result<int> try_unmount(const std::string& target, int flags, int timeout_second
 }  // namespace
 
 Result<std::vector<MountEntry>> mounts_below(const std::string& folder) {
-    const std::unique_ptr<libmnt_table, decltype(&mnt_unref_table)> table(mnt_new_table_from_file("/proc/self/mountinfo"), mnt_unref_table);
+    const std::unique_ptr<libmnt_table, decltype(&mnt_unref_table)> table(mnt_new_table_from_file("/proc/self/mountinfo"),
+                                                                          mnt_unref_table);
     const std::unique_ptr<libmnt_iter, decltype(&mnt_free_iter)> iterator(mnt_new_iter(MNT_ITER_FORWARD), mnt_free_iter);
     if (!table || !iterator) return make_error(ErrorCode::io, "cannot read the mount table");
     std::vector<MountEntry> out;
     libmnt_fs* entry = nullptr;
     while (mnt_table_next_fs(table.get(), iterator.get(), &entry) == 0) {
-        MountEntry mount{text_or_empty(mnt_fs_get_source(entry)), text_or_empty(mnt_fs_get_target(entry)), text_or_empty(mnt_fs_get_fstype(entry))};
+        MountEntry mount{text_or_empty(mnt_fs_get_source(entry)), text_or_empty(mnt_fs_get_target(entry)),
+                         text_or_empty(mnt_fs_get_fstype(entry))};
         if (mount.target == folder || mount.target.starts_with(folder + "/")) out.push_back(std::move(mount));
     }
     return out;

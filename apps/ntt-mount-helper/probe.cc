@@ -19,16 +19,18 @@ namespace {
 
 constexpr uid_t kNobody = 65534;
 constexpr uint64_t kMemoryBytes = uint64_t{1} << 30;
-constexpr uint64_t kSectorBytes = 512;       // libblkid's unit for partitions, whatever the medium's own is
+constexpr uint64_t kSectorBytes = 512;  // libblkid's unit for partitions, whatever the medium's own is
 constexpr uint64_t kMaxKind = 2;
-constexpr size_t kMaxTextBytes = 1024;       // of a label, a UUID or a type
+constexpr size_t kMaxTextBytes = 1024;  // of a label, a UUID or a type
 enum ChildExit : int { kDone = 0, kCannotConfine = 10, kCannotProbe = 11, kTooMany = 12 };
 
 bool become_nobody() {
-    if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0)
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
+        ::setresuid(kNobody, kNobody, kNobody) != 0)
         return false;
-    // Changing the user has cleared it.
-    return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::prctl(PR_SET_DUMPABLE, 0) == 0;
+    // Changing the user has cleared the first.
+    return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::prctl(PR_SET_DUMPABLE, 0) == 0 &&
+           ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
 bool write_all(int fd, std::string_view bytes) {
@@ -54,7 +56,6 @@ std::string value_of(blkid_probe probe, const char* name) {
 int report_partitions(blkid_probe probe, int report_fd) {
     blkid_probe_enable_superblocks(probe, 0);
     blkid_probe_enable_partitions(probe, 1);
-    // With this flag logical partitions and those of disklabels inside partitions are looked for as well, which is the default.
     const blkid_partlist list = blkid_probe_get_partitions(probe);
     const int count = list == nullptr ? 0 : blkid_partlist_numof_partitions(list);
     if (count < 0) return kCannotProbe;
@@ -80,8 +81,9 @@ int report_signature(blkid_probe probe, int report_fd) {
     if (found != 0 && found != kNothing && found != kAmbiguous) return kCannotProbe;
     WireWriter out;
     const std::string usage = found == 0 ? value_of(probe, "USAGE") : std::string();
-    const auto use = found == kAmbiguous ? Signature::Use::ambiguous
-                     : usage == "filesystem" ? Signature::Use::filesystem : Signature::Use::other;
+    const auto use = found == kAmbiguous     ? Signature::Use::ambiguous
+                     : usage == "filesystem" ? Signature::Use::filesystem
+                                             : Signature::Use::other;
     out.number(static_cast<uint64_t>(use));
     for (const char* name : {"TYPE", "LABEL", "UUID"}) out.text(found == 0 ? value_of(probe, name) : std::string());
     return write_all(report_fd, out.bytes()) ? kDone : kCannotProbe;
@@ -91,8 +93,8 @@ int report_signature(blkid_probe probe, int report_fd) {
 
 // `look` runs in the sandbox; setting up the probe, which the sandbox would not allow, comes before, and reads nothing.
 template <typename Look>
-Result<std::string> probe_in_child(const Fd& file, ByteRange range, const char* what, Clock::time_point deadline, OnInterrupt on_interrupt,
-                                   Look look) {
+Result<std::string> probe_in_child(const Fd& file, ByteRange range, const char* what, Clock::time_point deadline,
+                                   OnInterrupt on_interrupt, Look look) {
     constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
     if (range.offset > kMost || range.length > kMost - range.offset)
         return make_error(ErrorCode::limit, fmt::format("{}: a range that no file can have", what));
@@ -108,8 +110,8 @@ Result<std::string> probe_in_child(const Fd& file, ByteRange range, const char* 
     task.run = [&](int report_fd) -> int {
         if (!become_nobody()) return kCannotConfine;
         blkid_probe probe = blkid_new_probe();
-        if (probe == nullptr ||
-            blkid_probe_set_device(probe, file.raw(), static_cast<blkid_loff_t>(range.offset), static_cast<blkid_loff_t>(range.length)) != 0)
+        if (probe == nullptr || blkid_probe_set_device(probe, file.raw(), static_cast<blkid_loff_t>(range.offset),
+                                                       static_cast<blkid_loff_t>(range.length)) != 0)
             return kCannotProbe;
         if (!enter_sandbox(limits).ok()) return kCannotConfine;
         return look(probe, report_fd);
@@ -123,19 +125,23 @@ Result<std::string> probe_in_child(const Fd& file, ByteRange range, const char* 
     return make_error(ErrorCode::io, fmt::format("{} failed", what));
 }
 
-Error bad_report(const char* what) { return make_error(ErrorCode::parser_crash, fmt::format("{} gave a report that makes no sense", what)); }
+Error bad_report(const char* what) {
+    return make_error(ErrorCode::parser_crash, fmt::format("{} gave a report that makes no sense", what));
+}
 
 }  // namespace
 
 Result<std::vector<Partition>> probe_partitions(const Fd& file, uint64_t size_bytes, Clock::time_point deadline) {
     constexpr const char* kWhat = "the search for a partition table";
-    TRY_ASSIGN(const std::string report, probe_in_child(file, {0, size_bytes}, kWhat, deadline, OnInterrupt::stop, report_partitions));
+    TRY_ASSIGN(const std::string report,
+               probe_in_child(file, {0, size_bytes}, kWhat, deadline, OnInterrupt::stop, report_partitions));
     WireReader in(report);
     std::vector<Partition> out(in.number_up_to(kMaxPartitions));
     for (Partition& partition : out) {
         const auto offset = checked_mul(in.number(), kSectorBytes), length = checked_mul(in.number(), kSectorBytes);
         if (in.flag()) partition.kind = Partition::Kind::container;
-        if (!offset || !length || !checked_add(*offset, *length)) return make_error(ErrorCode::limit, "a partition lies where no disk can have it");
+        if (!offset || !length || !checked_add(*offset, *length))
+            return make_error(ErrorCode::limit, "a partition lies where no disk can have it");
         partition.range = {*offset, *length};
     }
     if (!in.at_end()) return bad_report(kWhat);

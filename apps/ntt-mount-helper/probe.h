@@ -17,7 +17,7 @@ namespace ntt::mount_helper {
 inline constexpr size_t kMaxPartitions = 256;
 
 struct Partition {
-    ByteRange range;  // as the table has it; may go beyond the image's end
+    ByteRange range;                                                  // as the table has it; may go beyond the image's end
     enum class Kind : uint8_t { data, container } kind = Kind::data;  // container: an extended partition
 };
 

@@ -20,7 +20,7 @@
 namespace ntt::mount_helper {
 namespace {
 
-constexpr int kPollMilliseconds = 100;     // how late an interrupt may be noticed
+constexpr int kPollMilliseconds = 100;  // how late an interrupt may be noticed
 constexpr auto kTimeToDie = std::chrono::seconds(2);
 
 volatile sig_atomic_t interrupt_seen = 0;
@@ -134,8 +134,8 @@ Result<ChildReport> run_in_child(const ChildTask& task) {
     }
     drain(pipe, out.bytes);
     if (WIFSIGNALED(status))
-        return make_error(ErrorCode::parser_crash,
-                          fmt::format("{} was ended by signal {} ({})", task.what, WTERMSIG(status), strsignal(WTERMSIG(status))));
+        return make_error(ErrorCode::parser_crash, fmt::format("{} was ended by signal {} ({})", task.what, WTERMSIG(status),
+                                                               strsignal(WTERMSIG(status))));
     out.exit_code = WEXITSTATUS(status);
     return out;
 }

@@ -19,8 +19,8 @@ void catch_interrupts();
 enum class OnInterrupt { stop, go_on };  // go_on: for putting things in order, which must not be left half done
 
 struct ChildTask {
-    std::string what;            // for messages: "the search for filesystems"
-    std::vector<int> kept_fds;   // of the parent's files the child keeps these
+    std::string what;           // for messages: "the search for filesystems"
+    std::vector<int> kept_fds;  // of the parent's files the child keeps these
     // Runs in the child, which ends with the exit code that it returns. What it writes to the file descriptor is the
     // child's report. It may exec: stdout and stderr are the report too then, for whoever says why it fails.
     std::function<int(int report_fd)> run;

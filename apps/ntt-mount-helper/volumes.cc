@@ -64,7 +64,8 @@ Result<std::vector<Volume>> find_volumes(const Image& image, Clock::time_point d
             out.push_back(std::move(volume));
         }
     }
-    const bool start_taken = std::any_of(partitions.begin(), partitions.end(), [](const Partition& p) { return p.range.offset == 0; });
+    const bool start_taken =
+        std::any_of(partitions.begin(), partitions.end(), [](const Partition& p) { return p.range.offset == 0; });
     if (partitions.empty() || !start_taken) {
         TRY_ASSIGN(Volume whole, whole_image(image, deadline));
         // Beside a table only a disc's filesystem is believed: others leave such traces when a disk is partitioned anew.

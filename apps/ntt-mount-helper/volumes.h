@@ -11,10 +11,10 @@
 namespace ntt::mount_helper {
 
 struct Volume {
-    int number = 0;        // from 1, in order of offset
-    ByteRange range;       // cut at the image's end
-    Signature signature;   // of what is there
-    std::string reason;    // why it is not to be mounted; empty: it is
+    int number = 0;       // from 1, in order of offset
+    ByteRange range;      // cut at the image's end
+    Signature signature;  // of what is there
+    std::string reason;   // why it is not to be mounted; empty: it is
 };
 
 // A table's entries; else the filesystem on the whole image, at byte 0 or where Zip disks have it. A disc that has both (a

@@ -96,8 +96,9 @@ TEST_F(Arguments, HelpAndVersionComeOnStdout) {
 TEST_F(Arguments, RandomOnesEndInUsageAndTouchNothing) {
     std::mt19937 random(20251118);
     const auto below = [&](size_t n) { return static_cast<size_t>(random()) % n; };
-    const std::vector<std::string> pieces = {"mount", "unmount", "status", "--help", "--version", kHash, kOtherHash, "/", "/dev/null", "/etc/passwd",
-                                             "..", "-o", "rw", "", "$(id)", "; id", "`id`", "%s%n", "\xff\xfe", "\n"};
+    const std::vector<std::string> pieces = {"mount", "unmount",   "status",      "--help", "--version", kHash, kOtherHash,
+                                             "/",     "/dev/null", "/etc/passwd", "..",     "-o",        "rw",  "",
+                                             "$(id)", "; id",      "`id`",        "%s%n",   "\xff\xfe",  "\n"};
     const std::regex hash("[a-f0-9]{16,64}", std::regex::extended);
     const auto is_right = [&](const std::vector<std::string>& a) {
         if (a.size() == 1) return a[0] == "--help" || a[0] == "--version";
@@ -106,7 +107,8 @@ TEST_F(Arguments, RandomOnesEndInUsageAndTouchNothing) {
     };
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
-    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
     int tried = 0;
     for (int i = 0; i < 3000; ++i) {
         std::vector<std::string> arguments(below(6));

@@ -25,7 +25,8 @@ TEST(ConfigText, EveryKeyIsRead) {
         [fuse]
         vfat = ""
         hfsplus = "/opt/fusehfs"
-    )", "t"));
+    )",
+                                                       "t"));
     EXPECT_THAT(config.image_roots, ElementsAre("/data/images", "/more"));
     EXPECT_EQ(config.mount_root, "/srv/ntt");
     EXPECT_EQ(config.timeout_seconds, 7);
@@ -44,8 +45,9 @@ TEST(ConfigText, AnEmptyOneIsTheDefaults) {
 }
 
 TEST(ConfigText, WhatIsNotUnderstoodIsRefusedWithItsLine) {
-    for (const char* text : {"image_root = []", "image_roots = \"/a\"", "image_roots = [\"a\"]", "image_roots = [1]", "mount_root = \"mnt\"", "mount_root = \"/\"",
-                             "timeout_seconds = 0", "timeout_seconds = 1e9", "timeout_seconds = \"7\"", "fuse_after_refusal = 1", "fuse = 1", "[fuse]\nvfat = \"fusefat\"",
+    for (const char* text : {"image_root = []", "image_roots = \"/a\"", "image_roots = [\"a\"]", "image_roots = [1]",
+                             "mount_root = \"mnt\"", "mount_root = \"/\"", "timeout_seconds = 0", "timeout_seconds = 1e9",
+                             "timeout_seconds = \"7\"", "fuse_after_refusal = 1", "fuse = 1", "[fuse]\nvfat = \"fusefat\"",
                              "[fuse]\n\"../x\" = \"/a\"", "[other]", "image_roots = ["}) {
         const Result<Config> config = parse_config(text, "t");
         ASSERT_FALSE(config.ok()) << text;

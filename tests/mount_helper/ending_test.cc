@@ -106,7 +106,8 @@ TEST_F(Ending, StackedAndInnerMountsGoToo) {
     const std::string image = ext_image("a.img", "hello");
     mount(image);
     // As runs without a lock would leave it.
-    test::must("loop=$(losetup --show -r -f " + image + ") && mount -t ext4 -o ro,noload $loop " + kFolder + " && losetup -d $loop && mount --bind /mnt/etc " + kFolder + "/lost+found");
+    test::must("loop=$(losetup --show -r -f " + image + ") && mount -t ext4 -o ro,noload $loop " + kFolder +
+               " && losetup -d $loop && mount --bind /mnt/etc " + kFolder + "/lost+found");
     EXPECT_EQ(unmount().at("unmounted"), Json::array({kFolder, kFolder + "/lost+found"}));
     EXPECT_EQ(mountinfo_of(kFolder), "");
     EXPECT_TRUE(loops_go(image));

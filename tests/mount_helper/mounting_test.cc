@@ -56,7 +56,8 @@ TEST_F(Mounting, AFilesystemOnTheWholeImageIsMountedAtTheMediumsFolder) {
 TEST_F(Mounting, EveryLayerIsReadOnly) {
     const std::string image = ext_image("a.img", "hello");
     const std::string device = mount(image).at("mounts").at(0).at("device");
-    EXPECT_THAT(mountinfo_of(kFolder), AllOf(HasSubstr(" ro,nosuid,nodev,noexec,noatime "), HasSubstr(" - ext4 " + device + " ro,norecovery")));
+    EXPECT_THAT(mountinfo_of(kFolder),
+                AllOf(HasSubstr(" ro,nosuid,nodev,noexec,noatime "), HasSubstr(" - ext4 " + device + " ro,norecovery")));
     EXPECT_EQ(test::must("losetup -n -O RO,AUTOCLEAR " + device + " | tr -d ' '"), "11\n");
     EXPECT_NE(test::sh("dd if=/dev/zero of=" + device + " bs=512 count=1 conv=notrunc").exit, 0);
     EXPECT_NE(test::sh("touch " + kFolder + "/new").exit, 0);
@@ -103,7 +104,7 @@ TEST_F(Mounting, AZipDisksFilesystemBehind16KiBIsFound) {
 
 TEST_F(Mounting, ALabelThatIsNoUtf8IsStillJson) {
     const std::string image = ext_image("a.img", "hello", "-t ext2");  // without checksums
-    constexpr uint64_t kLabel = 1024 + 0x78;  // ext superblock, s_volume_name
+    constexpr uint64_t kLabel = 1024 + 0x78;                           // ext superblock, s_volume_name
     test::patch_file(image, kLabel, "A\xff\x80\"\\\n");
     watch(image);
     const std::string label = mount(image).at("mounts").at(0).at("label");
@@ -136,7 +137,8 @@ TEST_F(Mounting, ExfatAndNtfsComeThroughFuseWithEveryFlag) {
     NTT_NEED_FUSE("ntfs", "/usr/bin/ntfs-3g");
     NTT_NEED_FUSE("ntfs3", "/usr/bin/ntfs-3g");
     test::must("truncate -s 8M e.img n.img && mkfs.exfat e.img && mkntfs -q -F n.img", path(""));
-    for (const auto& [name, driver] : {std::pair{"e.img", "/usr/sbin/mount.exfat-fuse"}, std::pair{"n.img", "/usr/bin/ntfs-3g"}}) {
+    for (const auto& [name, driver] :
+         {std::pair{"e.img", "/usr/sbin/mount.exfat-fuse"}, std::pair{"n.img", "/usr/bin/ntfs-3g"}}) {
         watch(path(name));
         EXPECT_EQ(mount(path(name)).at("mounts").at(0).at("driver"), driver);
         EXPECT_THAT(mountinfo_of(kFolder), HasSubstr(" ro,nosuid,nodev,noexec,noatime "));
@@ -176,14 +178,16 @@ TEST_F(Mounting, WhatTheKernelRefusesGoesToFuseOnlyIfTheConfigurationSaysSo) {
     EXPECT_THAT(refused.err, HasSubstr("the kernel's ext2 refuses it: "));
     write_config("fuse_after_refusal = true\n");
     EXPECT_EQ(mount(image).at("mounts").at(0).at("driver"), "/usr/bin/fuse2fs");
-    EXPECT_THAT(mountinfo_of(kFolder), HasSubstr(" ro,nosuid,nodev,noexec,noatime ")) << "whatever the driver makes of its options";
+    EXPECT_THAT(mountinfo_of(kFolder), HasSubstr(" ro,nosuid,nodev,noexec,noatime "))
+        << "whatever the driver makes of its options";
 }
 
 // --- several volumes ---
 
 TEST_F(Mounting, TwoPartitionsAreP1AndP2) {
-    const std::string image = disk("disk.img", 12, "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\n",
-                                   {{2048, ext_image("one", "first")}, {10240, ext_image("two", "second", "-t ext2")}});
+    const std::string image =
+        disk("disk.img", 12, "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\n",
+             {{2048, ext_image("one", "first")}, {10240, ext_image("two", "second", "-t ext2")}});
     const Json report = mount(image);
     EXPECT_EQ(report.at("mount_point"), kFolder);
     ASSERT_THAT(report.at("mounts"), SizeIs(2));
@@ -206,10 +210,11 @@ TEST_F(Mounting, OnePartitionIsMountedAtTheMediumsFolder) {
 
 TEST_F(Mounting, SwapAndContainersCountInTheNumbers) {
     test::must("truncate -s 1M swap && mkswap -q swap", path(""));
-    const std::string image = disk("disk.img", 20,
-                                   "label: dos\nstart=2048, size=2048, type=82\nstart=4096, size=32768, type=5\n"
-                                   "start=6144, size=8192, type=83\nstart=16384, size=8192, type=83\n",
-                                   {{2048, path("swap")}, {6144, ext_image("five", "logical 5")}, {16384, ext_image("six", "logical 6")}});
+    const std::string image =
+        disk("disk.img", 20,
+             "label: dos\nstart=2048, size=2048, type=82\nstart=4096, size=32768, type=5\n"
+             "start=6144, size=8192, type=83\nstart=16384, size=8192, type=83\n",
+             {{2048, path("swap")}, {6144, ext_image("five", "logical 5")}, {16384, ext_image("six", "logical 6")}});
     const Json report = mount(image);
     ASSERT_THAT(report.at("mounts"), SizeIs(2));
     EXPECT_EQ(report.at("mounts").at(0).at("path"), kFolder + "/p3");
@@ -238,8 +243,9 @@ TEST_F(Mounting, ADamagedVolumeCostsOnlyItself) {
     const std::string bad = ext_image("bad", "first", "-t ext2");
     test::patch_file(bad, 2048 + 8, "\xff\xff\xff\x7f");  // its inode table, out of the filesystem
     watch(bad);
-    const std::string image = disk("disk.img", 12, "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\n",
-                                   {{2048, bad}, {10240, ext_image("two", "second")}});
+    const std::string image =
+        disk("disk.img", 12, "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\n",
+             {{2048, bad}, {10240, ext_image("two", "second")}});
     const Json report = mount(image);
     ASSERT_THAT(report.at("mounts"), SizeIs(1));
     EXPECT_EQ(report.at("mounts").at(0).at("path"), kFolder + "/p2");
@@ -249,8 +255,12 @@ TEST_F(Mounting, ADamagedVolumeCostsOnlyItself) {
 }
 
 TEST_F(Mounting, PartitionsBeyondTheImagesEndAreNamed) {
-    const std::string image = disk("disk.img", 16, "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\nstart=20480, size=8192, type=83\n",
-                                   {{2048, ext_image("one", "first")}, {10240, ext_image("two", "second", "-t ext2")}, {20480, ext_image("three", "third")}});
+    const std::string image =
+        disk("disk.img", 16,
+             "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\nstart=20480, size=8192, type=83\n",
+             {{2048, ext_image("one", "first")},
+              {10240, ext_image("two", "second", "-t ext2")},
+              {20480, ext_image("three", "third")}});
     constexpr uint64_t kLength = (10240 + 4096) * 512;
     std::filesystem::resize_file(image, kLength);
     watch(image);
@@ -266,7 +276,8 @@ TEST_F(Mounting, PartitionsBeyondTheImagesEndAreNamed) {
 
 TEST_F(Mounting, ATruncatedPartitionIsMountedIfItsDriverTakesIt) {
     NTT_NEED_FUSE("vfat", "/usr/bin/fusefat");
-    const std::string image = disk("disk.img", 6, "label: dos\nstart=2048, size=8192, type=6\n", {{2048, fat_image("fat", "front")}});
+    const std::string image =
+        disk("disk.img", 6, "label: dos\nstart=2048, size=8192, type=6\n", {{2048, fat_image("fat", "front")}});
     std::filesystem::resize_file(image, 3 * kMiB);
     watch(image);
     const Json volume = mount(image).at("mounts").at(0);
@@ -277,7 +288,8 @@ TEST_F(Mounting, ATruncatedPartitionIsMountedIfItsDriverTakesIt) {
 // --- nothing to mount ---
 
 TEST_F(Mounting, WhatIsNoFilesystemIsAnErrorAndLeavesNothing) {
-    const std::string noise = path("noise.img"), zeros = path("zeros.img"), swap = path("swap.img"), short_one = path("short.img");
+    const std::string noise = path("noise.img"), zeros = path("zeros.img"), swap = path("swap.img"),
+                      short_one = path("short.img");
     test::write_file(noise, test::chosen_bytes(7, kMiB));
     test::write_file(zeros, std::string(kMiB, '\0'));
     test::write_file(short_one, "x");
@@ -298,7 +310,8 @@ TEST_F(Mounting, WhatIsNoFilesystemIsAnErrorAndLeavesNothing) {
 TEST_F(Mounting, AnImageCutAnywhereIsMountedOrRefused) {
     const std::string whole = ext_image("whole.img", "hello", "-t ext4", 2);
     const std::string bytes = test::read_file(whole);
-    for (const size_t length : {size_t{1}, size_t{511}, size_t{512}, size_t{1024}, size_t{1500}, size_t{2048}, size_t{4096}, size_t{100'000}, bytes.size() - 1}) {
+    for (const size_t length : {size_t{1}, size_t{511}, size_t{512}, size_t{1024}, size_t{1500}, size_t{2048}, size_t{4096},
+                                size_t{100'000}, bytes.size() - 1}) {
         const std::string image = path("cut.img");
         test::write_file(image, std::string_view(bytes).substr(0, length));
         watch(image);
@@ -345,8 +358,9 @@ TEST_F(Mounting, SomebodyElsesMountIsLeftAlone) {
 }
 
 TEST_F(Mounting, WhatAnEarlierRunLeftUndoneIsDone) {
-    const std::string image = disk("disk.img", 12, "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\n",
-                                   {{2048, ext_image("one", "first")}, {10240, ext_image("two", "second")}});
+    const std::string image =
+        disk("disk.img", 12, "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\n",
+             {{2048, ext_image("one", "first")}, {10240, ext_image("two", "second")}});
     mount(image);
     test::must("umount " + kFolder + "/p2");
     const Json report = mount(image);
@@ -356,8 +370,9 @@ TEST_F(Mounting, WhatAnEarlierRunLeftUndoneIsDone) {
 }
 
 TEST_F(Mounting, TwentyStartsAtOnceGiveOneMount) {
-    const std::string image = disk("disk.img", 12, "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\n",
-                                   {{2048, ext_image("one", "first")}, {10240, ext_image("two", "second")}});
+    const std::string image =
+        disk("disk.img", 12, "label: dos\nstart=2048, size=8192, type=83\nstart=10240, size=8192, type=83\n",
+             {{2048, ext_image("one", "first")}, {10240, ext_image("two", "second")}});
     std::vector<pid_t> started;
     for (int i = 0; i < 20; ++i) {
         const pid_t pid = ::fork();

@@ -44,7 +44,8 @@ TEST_F(Start, ThroughSudoARootIsNeeded) {
     test::write_file("/etc/sudoers.d/ntt", fmt::format("nobody ALL=(root) NOPASSWD: {}\n", program));
     ASSERT_EQ(::chmod("/etc/sudoers.d/ntt", 0440), 0);
     const std::string image = ext_image("a.img", "hello"), sudo = fmt::format("{} sudo -n {} ", kAsNobody, program);
-    if (const test::CommandResult works = test::sh(sudo + "--help"); works.exit != 0) GTEST_SKIP() << "sudo does not work here: " << works.err;
+    if (const test::CommandResult works = test::sh(sudo + "--help"); works.exit != 0)
+        GTEST_SKIP() << "sudo does not work here: " << works.err;
 
     const test::CommandResult refused = test::sh(sudo + "mount " + kHash + " " + image);
     EXPECT_EQ(refused.exit, 1);
@@ -59,7 +60,8 @@ TEST_F(Start, ThroughSudoARootIsNeeded) {
 
 TEST_F(Start, AUserThatIsNoNumberIsRefused) {
     const std::string image = ext_image("a.img", "hello");
-    for (const char* user : {"SUDO_UID=", "SUDO_UID=root", "SUDO_UID=-1", "SUDO_UID=0x0", "SUDO_UID=' 0'", "SUDO_UID=4294967295", "SUDO_UID=4294967296"}) {
+    for (const char* user : {"SUDO_UID=", "SUDO_UID=root", "SUDO_UID=-1", "SUDO_UID=0x0", "SUDO_UID=' 0'", "SUDO_UID=4294967295",
+                             "SUDO_UID=4294967296"}) {
         const test::CommandResult result = helper({"mount", kHash, image}, user);
         EXPECT_EQ(result.exit, 1) << user;
         EXPECT_THAT(result.err, HasSubstr("SUDO_UID is no user's number")) << user;
@@ -68,8 +70,9 @@ TEST_F(Start, AUserThatIsNoNumberIsRefused) {
 
 TEST_F(Start, FilesEnvironmentAndUmaskOfTheCallerDoNotMatter) {
     const std::string image = ext_image("a.img", "hello");
-    const test::CommandResult result =
-        helper({"mount", kHash, image}, "umask 077; cd /mnt/etc; exec 7</etc/passwd; env LIBMOUNT_FSTAB=/x BLKID_DEBUG=all LIBBLKID_DEBUG=all LIBMOUNT_DEBUG=all PATH=/x");
+    const test::CommandResult result = helper({"mount", kHash, image},
+                                              "umask 077; cd /mnt/etc; exec 7</etc/passwd; env LIBMOUNT_FSTAB=/x BLKID_DEBUG=all "
+                                              "LIBBLKID_DEBUG=all LIBMOUNT_DEBUG=all PATH=/x");
     EXPECT_EQ(result.exit, 0) << result.err;
     EXPECT_EQ(result.err, "") << "the libraries' debugging is for who starts them, not for who may call sudo";
     struct stat status {};
@@ -95,7 +98,8 @@ protected:
         ASSERT_EQ(::mount("tmpfs", "/dev", "tmpfs", 0, "mode=755"), 0);
         ASSERT_EQ(::mknod("/dev/null", S_IFCHR | 0666, makedev(1, 3)), 0);
         ASSERT_EQ(::mknod("/dev/loop-control", S_IFCHR | 0600, makedev(10, 237)), 0);
-        for (unsigned i = 0; i < 256; ++i) ASSERT_EQ(::mknod(fmt::format("/dev/loop{}", i).c_str(), S_IFBLK | 0600, makedev(7, i)), 0);
+        for (unsigned i = 0; i < 256; ++i)
+            ASSERT_EQ(::mknod(fmt::format("/dev/loop{}", i).c_str(), S_IFBLK | 0600, makedev(7, i)), 0);
         socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         sockaddr_un address{AF_UNIX, "/dev/log"};
         ASSERT_EQ(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);

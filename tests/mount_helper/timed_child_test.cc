@@ -25,7 +25,8 @@ ChildTask task_of(std::function<int(int)> run, std::chrono::milliseconds limit =
 }
 
 TEST(TimedChild, ReportAndExitCodeComeBack) {
-    ASSERT_OK_ASSIGN(const ChildReport report, run_in_child(task_of([](int fd) { return ::write(fd, "found", 5) == 5 ? 7 : 1; })));
+    ASSERT_OK_ASSIGN(const ChildReport report,
+                     run_in_child(task_of([](int fd) { return ::write(fd, "found", 5) == 5 ? 7 : 1; })));
     EXPECT_EQ(report.exit_code, 7);
     EXPECT_EQ(report.bytes, "found");
 }

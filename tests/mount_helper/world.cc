@@ -98,7 +98,8 @@ void World::TearDown() {
     fs::remove_all("/mnt/bin");
 }
 
-test::CommandResult World::helper(const std::vector<std::string>& arguments, const std::string& before, const std::string& after) const {
+test::CommandResult World::helper(const std::vector<std::string>& arguments, const std::string& before,
+                                  const std::string& after) const {
     std::string line = before + " " + test::shell_quoted(NTT_MOUNT_HELPER);
     for (const std::string& argument : arguments) line += " " + test::shell_quoted(argument);
     return test::sh(line + " " + after);
@@ -132,7 +133,8 @@ pid_t World::start(const std::vector<std::string>& arguments) const {
     argv.push_back(nullptr);
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
-    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
     char* const environment[] = {nullptr};
     pid_t pid = -1;
     EXPECT_EQ(::posix_spawn(&pid, NTT_MOUNT_HELPER, &files, nullptr, argv.data(), environment), 0);
@@ -168,14 +170,17 @@ std::string World::ext_image(const std::string& name, const std::string& text, c
 std::string World::fat_image(const std::string& name, const std::string& text) {
     const std::string image = path(name);
     test::write_file(path("hello.txt"), text);
-    test::must(fmt::format("truncate -s 4M {0} && mkfs.vfat -n LABEL {0} && mcopy -i {0} {1} ::hello.txt", image, path("hello.txt")));
+    test::must(
+        fmt::format("truncate -s 4M {0} && mkfs.vfat -n LABEL {0} && mcopy -i {0} {1} ::hello.txt", image, path("hello.txt")));
     watch(image);
     return image;
 }
 
-std::string World::disk(const std::string& name, int size_mib, const std::string& script, const std::map<uint64_t, std::string>& files) {
+std::string World::disk(const std::string& name, int size_mib, const std::string& script,
+                        const std::map<uint64_t, std::string>& files) {
     const std::string image = path(name);
-    test::must(fmt::format("truncate -s {}M {} && printf %s {} | sfdisk -q {}", size_mib, image, test::shell_quoted(script), image));
+    test::must(
+        fmt::format("truncate -s {}M {} && printf %s {} | sfdisk -q {}", size_mib, image, test::shell_quoted(script), image));
     for (const auto& [sector, file] : files) test::patch_file(image, sector * 512, test::read_file(file));
     watch(image);
     return image;

@@ -35,7 +35,8 @@ protected:
 
     // --- the helper ---
     // Runs it as root, with `before` put before the command ("SUDO_UID=1000") and `after` behind it (">/dev/full").
-    test::CommandResult helper(const std::vector<std::string>& arguments, const std::string& before = "", const std::string& after = "") const;
+    test::CommandResult helper(const std::vector<std::string>& arguments, const std::string& before = "",
+                               const std::string& after = "") const;
     // mount that must succeed; its report.
     Json mount(const std::string& image, const std::string& hash = kHash);
     Json unmount(const std::string& hash = kHash);
@@ -51,10 +52,12 @@ protected:
     // Their content must be the same when the test ends; done for every image that is made here.
     void watch(const std::string& image);
     // With a file hello.txt that holds `text`.
-    std::string ext_image(const std::string& name, const std::string& text, const std::string& options = "-t ext4", int size_mib = 4);
+    std::string ext_image(const std::string& name, const std::string& text, const std::string& options = "-t ext4",
+                          int size_mib = 4);
     std::string fat_image(const std::string& name, const std::string& text);
     // An image of sfdisk's script, with the files put where its partitions begin (in units of 512 bytes).
-    std::string disk(const std::string& name, int size_mib, const std::string& script, const std::map<uint64_t, std::string>& files);
+    std::string disk(const std::string& name, int size_mib, const std::string& script,
+                     const std::map<uint64_t, std::string>& files);
 
     // --- what there is ---
     static std::string mountinfo_of(const std::string& target);  // its line; empty if there is none
@@ -75,9 +78,9 @@ pid_t child_of(pid_t pid);
 }  // namespace ntt::mount_helper
 
 // Skips by name where the kernel has the driver that the test wants to be missing, or FUSE or its program is missing.
-#define NTT_NEED_FUSE(fs_type, program)                                                                                       \
-    do {                                                                                                                      \
-        if (!::ntt::mount_helper::fuse_works()) GTEST_SKIP() << "needs /dev/fuse";                                            \
-        if (!::ntt::mount_helper::kernel_lacks(fs_type)) GTEST_SKIP() << "this kernel has a driver for " << (fs_type);        \
-        if (::access(program, X_OK) != 0) GTEST_SKIP() << "needs " << (program);                                              \
+#define NTT_NEED_FUSE(fs_type, program)                                                                                \
+    do {                                                                                                               \
+        if (!::ntt::mount_helper::fuse_works()) GTEST_SKIP() << "needs /dev/fuse";                                     \
+        if (!::ntt::mount_helper::kernel_lacks(fs_type)) GTEST_SKIP() << "this kernel has a driver for " << (fs_type); \
+        if (::access(program, X_OK) != 0) GTEST_SKIP() << "needs " << (program);                                       \
     } while (false)
