@@ -14,6 +14,7 @@
 #include "fs/isolated/trees.h"
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
+#include "ingest/folder.h"
 #include "ingest/identify.h"
 #include "ingest/known_volumes.h"
 #include "volume/detail.h"
@@ -22,8 +23,6 @@ namespace ntt {
 namespace {
 
 using nlohmann::json;
-
-constexpr int kFolderVolume = 1;
 
 struct Findings final : FindingSink {
     std::vector<Finding> list;
@@ -120,13 +119,7 @@ private:
         path_ = std::filesystem::canonical(source, failed).string();
         if (failed) return errno_error(failed.value(), "open folder " + source);
         TRY(trees_.open({{kFolderVolume, path_}}));
-        Volume volume;
-        volume.number = kFolderVolume;
-        volume.view = volume.fs_type = trees_.mount_of(kFolderVolume).fs_type;
-        volume.role = Role::filesystem;
-        volume.readable = true;
-        volume.outcome = Outcome::read;
-        volumes_.push_back(std::move(volume));
+        volumes_.push_back(folder_volume(trees_.mount_of(kFolderVolume)));
         return {};
     }
 

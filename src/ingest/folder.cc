@@ -58,10 +58,10 @@ public:
     bool known() const { return medium_.has_value(); }
 
 private:
-    Volume volume() const;
+    Volume volume() const { return folder_volume(trees_.mount_of(kVolume)); }
     Result<int64_t> add_medium(const std::string& now);
 
-    static constexpr int kVolume = 1;
+    static constexpr int kVolume = kFolderVolume;
 
     const IngestContext& context_;
     const IngestOptions& options_;
@@ -92,16 +92,6 @@ Result<void> FolderRun::identify() {
         return make_error(ErrorCode::source_changed, fmt::format("the medium {} is an image, {}, and no folder", medium_hash_, medium_->image_path),
                           "nothing was touched; give the folder another --medium-hash");
     return {};
-}
-
-Volume FolderRun::volume() const {
-    Volume out;
-    out.number = kVolume;
-    out.view = out.fs_type = trees_.mount_of(kVolume).fs_type;
-    out.role = Role::filesystem;
-    out.readable = true;
-    out.outcome = Outcome::read;
-    return out;
 }
 
 // Returns the id of the image, which stands for the folder as it was found.
@@ -173,6 +163,16 @@ Result<void> FolderRun::copy() {
 }
 
 }  // namespace
+
+Volume folder_volume(const MountEntry& mount) {
+    Volume out;
+    out.number = kFolderVolume;
+    out.view = out.fs_type = mount.fs_type;
+    out.role = Role::filesystem;
+    out.readable = true;
+    out.outcome = Outcome::read;
+    return out;
+}
 
 std::string folder_identity(const std::string& machine, const std::string& filesystem, const std::string& path_inside) {
     std::string out = "ntt-directory";

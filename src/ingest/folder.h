@@ -7,6 +7,7 @@
 #include "ingest/ingest.h"
 #include "os/env.h"
 #include "os/mount_table.h"
+#include "volume/volume.h"
 
 namespace ntt {
 
@@ -16,6 +17,10 @@ enum class FolderWork : uint8_t {
 };
 
 Result<IngestReport> ingest_folder(const IngestContext& context, const std::string& path, const IngestOptions& options, FolderWork work);
+
+// The one volume of a folder.
+inline constexpr int kFolderVolume = 1;
+Volume folder_volume(const MountEntry& mount);
 
 // Where a folder lies, whatever it is called: the text whose BLAKE3 names the medium (design, section 5). Parts are
 // "ntt-directory", the machine, the filesystem (its UUID, else its source) and the path inside it, with a NUL between them.

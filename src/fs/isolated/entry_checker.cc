@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
+#include <variant>
 
 #include <nlohmann/json.hpp>
+
+#include "fs/isolated/messages.h"
 
 namespace ntt {
 namespace {
@@ -123,6 +127,31 @@ Complaint EntryChecker::check(const Finding& finding) {
     if (!is_flat_json(finding.evidence)) return "evidence that is no JSON";
     if (++findings_ > kMaxFindings) return "more findings than anyone can read";
     return {};
+}
+
+Result<Complaint> hand_on(std::string_view message, EntryChecker& checker, EntrySink* sink, FindingSink& findings) {
+    Complaint complaint;
+    bool stopped_by_sink = false;
+    Result<void> taken = decode_entries(message, [&](AnyEntry entry) -> Result<void> {
+        complaint = std::visit([&](const auto& any) { return checker.check(any); }, entry);
+        if (!complaint && sink == nullptr && !std::holds_alternative<Finding>(entry)) complaint = "an entry out of place";
+        if (complaint) return make_error(ErrorCode::malformed, "broken");
+        if (auto* finding = std::get_if<Finding>(&entry)) {
+            findings.add(std::move(*finding));
+            return {};
+        }
+        if (auto* place = std::get_if<DirectoryPlace>(&entry)) {
+            sink->add_directory(std::move(*place));
+            return {};
+        }
+        Result<void> added = std::holds_alternative<InodeEntry>(entry) ? sink->add_inode(std::get<InodeEntry>(std::move(entry)))
+                                                                       : sink->add_name(std::get<NameEntry>(std::move(entry)));
+        stopped_by_sink = !added.ok();
+        return added;
+    });
+    if (stopped_by_sink) return std::move(taken).take_error();
+    if (!taken.ok() && !complaint) complaint = "entries";
+    return complaint;
 }
 
 }  // namespace ntt

@@ -35,4 +35,8 @@ private:
     uint64_t findings_ = 0;
 };
 
+// Checks each entry of a message (messages.h) and hands it on: findings to `findings`, all others to `sink`; without a sink there may
+// only be findings. Returns the complaint about what is no sound entry, with which it ends; an Error is the sink's.
+Result<EntryChecker::Complaint> hand_on(std::string_view message, EntryChecker& checker, EntrySink* sink, FindingSink& findings);
+
 }  // namespace ntt

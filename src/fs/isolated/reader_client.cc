@@ -130,29 +130,9 @@ private:
 
     // Hands the entries of a message on, once they are what they must be; without a sink there may only be findings.
     Result<void> take_entries(std::string_view message, EntrySink* sink) {
-        EntryChecker::Complaint complaint;
-        bool stopped_by_sink = false;
-        const auto stop = [] { return make_error(ErrorCode::malformed, "broken"); };
-        Result<void> taken = decode_entries(message, [&](AnyEntry entry) -> Result<void> {
-            complaint = std::visit([&](const auto& any) { return checker_.check(any); }, entry);
-            if (!complaint && sink == nullptr && !std::holds_alternative<Finding>(entry)) complaint = "an entry out of place";
-            if (complaint) return stop();
-            if (auto* finding = std::get_if<Finding>(&entry)) {
-                FindingSink& findings = sink != nullptr ? *sink : *findings_;
-                findings.add(std::move(*finding));
-                return {};
-            }
-            if (auto* place = std::get_if<DirectoryPlace>(&entry)) {
-                sink->add_directory(std::move(*place));
-                return {};
-            }
-            Result<void> added = std::holds_alternative<InodeEntry>(entry) ? sink->add_inode(std::get<InodeEntry>(std::move(entry)))
-                                                                           : sink->add_name(std::get<NameEntry>(std::move(entry)));
-            stopped_by_sink = !added.ok();
-            return added;
-        });
-        if (taken.ok() || stopped_by_sink) return taken;
-        return process_->broken(complaint.value_or("entries"));
+        TRY_ASSIGN(const EntryChecker::Complaint complaint, hand_on(message, checker_, sink, sink != nullptr ? *sink : *findings_));
+        if (complaint) return process_->broken(*complaint);
+        return {};
     }
 
     const ByteSource& source_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
-#include <variant>
 
 #include "fs/isolated/entry_checker.h"
 #include "fs/isolated/messages.h"
@@ -13,31 +12,6 @@ namespace ntt {
 namespace {
 
 bool is(const Message& message, MessageType type) { return message.type == static_cast<uint8_t>(type); }
-
-// Hands the entries of a message to `sink`. The complaint about what is no sound entry, if there is one.
-Result<EntryChecker::Complaint> hand_on(std::string_view message, EntryChecker& checker, EntrySink& sink) {
-    EntryChecker::Complaint complaint;
-    bool stopped_by_sink = false;
-    Result<void> taken = decode_entries(message, [&](AnyEntry entry) -> Result<void> {
-        complaint = std::visit([&](const auto& any) { return checker.check(any); }, entry);
-        if (complaint) return make_error(ErrorCode::malformed, "broken");
-        if (auto* finding = std::get_if<Finding>(&entry)) {
-            sink.add(std::move(*finding));
-            return {};
-        }
-        if (auto* place = std::get_if<DirectoryPlace>(&entry)) {
-            sink.add_directory(std::move(*place));
-            return {};
-        }
-        Result<void> added = std::holds_alternative<InodeEntry>(entry) ? sink.add_inode(std::get<InodeEntry>(std::move(entry)))
-                                                                       : sink.add_name(std::get<NameEntry>(std::move(entry)));
-        stopped_by_sink = !added.ok();
-        return added;
-    });
-    if (stopped_by_sink) return std::move(taken).take_error();
-    if (!taken.ok() && !complaint) complaint = "entries";
-    return complaint;
-}
 
 }  // namespace
 
@@ -73,7 +47,7 @@ Result<void> TreeClient::list(EntrySink& sink, const CancelToken& cancel) {
             return error ? *std::move(error) : process_->broken("failed");
         }
         if (!is(message, MessageType::entries)) return process_->broken("an answer to another question");
-        TRY_ASSIGN(const EntryChecker::Complaint complaint, hand_on(message.bytes, checker, sink));
+        TRY_ASSIGN(const EntryChecker::Complaint complaint, hand_on(message.bytes, checker, &sink, sink));
         if (complaint) return process_->broken(*complaint);
     }
 }
