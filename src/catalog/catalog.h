@@ -83,8 +83,9 @@ public:
     // `volumes`: of these only; null: of all.
     virtual Result<std::vector<int64_t>> pending_rows(MediumKey medium, const std::set<int>* volumes = nullptr) = 0;
     virtual Result<std::vector<WorkItem>> work_items(MediumKey medium, std::span<const int64_t> rows) = 0;
-    // The first name of an inode, for content that is reached by it; nullopt if it has none.
-    virtual Result<std::optional<std::string>> first_path(MediumKey medium, int volume, int64_t ino) = 0;
+    // The first names of an inode, kMaxPathsTried of them, for content that is reached by one of them.
+    static constexpr int kMaxPathsTried = 64;
+    virtual Result<std::vector<std::string>> paths(MediumKey medium, int volume, int64_t ino) = 0;
     // One transaction: blobs, blob_location, inode rows, missing ranges, events.
     virtual Result<void> commit_outcomes(MediumKey medium, const std::string& store_id, std::span<const CopyOutcome> outcomes,
                                          std::span<const EventRow> events, const std::string& at) = 0;

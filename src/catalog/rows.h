@@ -118,6 +118,8 @@ struct WorkItem {
     int64_t image_id = 0;
     std::string fs_ino, stream;
     uint64_t size = 0;
+    std::optional<int64_t> mtime;
+    int mtime_ns = 0;
     int access = 0;
     std::string extents;
     uint64_t missing_bytes = 0;

@@ -89,6 +89,7 @@ struct Reading {
     std::vector<MissingRow> missing;    // salvage: what could not be read
     uint64_t bytes_read = 0;
     bool gave_up = false;               // the tree's process was lost
+    bool cancelled = false;             // of no use
     int failures = 0;                   // salvage: of reads
     bool piece_failed = false;          // salvage: nothing of the piece before could be read
 };
@@ -177,23 +178,30 @@ private:
 
     // One try at one file.
     Result<void> attempt(WorkItem item) {
-        TRY_ASSIGN(const std::optional<std::string> path, job_.catalog.first_path(job_.medium, item.volume, item.ino));
+        TRY_ASSIGN(const std::vector<std::string> paths, job_.catalog.paths(job_.medium, item.volume, item.ino));
         if (mount_is_lost() && !remounted(item)) return {};
-        if (!path) return make_error(ErrorCode::catalog_damaged, fmt::format("inode {} of volume {} is pending and has no name", item.ino, item.volume));
+        if (paths.empty()) return make_error(ErrorCode::catalog_damaged, fmt::format("inode {} of volume {} is pending and has no name", item.ino, item.volume));
         if (!job_.trees.has(item.volume)) {
             park(fmt::format("volume {} is not mounted any more", item.volume));
             return {};
         }
         // The numbers of a FUSE filesystem are others after each mount: size and times must do.
         const bool numbered = !job_.trees.mount_of(item.volume).fs_type.starts_with("fuse");
-        const TreeFile file{*path, numbered ? item.fs_ino : "", item.size};
+        TreeFile file{paths.front(), numbered ? item.fs_ino : "", item.size, item.mtime, item.mtime_ns};
         if (!item.cause && job_.image == nullptr) judge_by_device(item);
         const bool predicted = item.cause && decided_beforehand(item);
         if (predicted) return finish_salvaged(item, file, *item.cause, {}, std::nullopt);
 
         const std::optional<uint64_t> mark = kernel_mark();
-        Staging staging(job_.store, item.cause ? BlobKind::partial : BlobKind::whole);
-        TRY_ASSIGN(const Reading reading, read(item, file, Effort::strict, staging));
+        std::optional<Staging> staging;
+        Reading reading;
+        for (const std::string& path : paths) {  // a file that has lost one of its names has others
+            file.path = path;
+            staging.emplace(job_.store, item.cause ? BlobKind::partial : BlobKind::whole);
+            TRY_ASSIGN(reading, read(item, file, Effort::strict, *staging));
+            if (reading.cancelled) return {};
+            if (!reading.failed || !is_absence(*reading.failed)) break;
+        }
         if (reading.failed) {
             if (job_.cancel.cancelled()) return {};
             return on_failure(std::move(item), file, *reading.failed, reading.failed_at, mark);
@@ -201,7 +209,58 @@ private:
         missing_in_a_row_.clear();
         ++successes_;
         job_.diagnostics.forget(inode_of(item));
-        return deliver(item, staging, reading, item.cause ? std::optional(*item.cause) : std::nullopt, "", {});
+        if (!item.cause) {
+            TRY_ASSIGN(const bool differs, image_differs(item, *staging));
+            if (differs) return deliver_from_image(item);
+        }
+        return deliver(item, *staging, reading, item.cause ? std::optional(*item.cause) : std::nullopt, "", {});
+    }
+
+    // Where the image engine knows the place of every byte, a driver that gives others is wrong: it may follow a copy of a table
+    // that is damaged, or take one file for another of the same name.
+    Result<bool> image_differs(const WorkItem& item, Staging& read_through_mount) {
+        if (job_.image == nullptr || item.size == 0) return false;
+        Staging of_image(job_.store, BlobKind::whole);
+        TRY_ASSIGN(const bool known, read_from_image(item, of_image));
+        return known && of_image.digest() != read_through_mount.digest();
+    }
+
+    Result<void> deliver_from_image(const WorkItem& item) {
+        Staging staging(job_.store, BlobKind::whole);
+        TRY_ASSIGN(const bool known, read_from_image(item, staging));
+        NTT_CHECK(known, "the image had all of it a moment ago");
+        Finding doubt;
+        doubt.code = "driver_differs";
+        doubt.ino = item.ino;
+        doubt.volume = item.volume;
+        doubt.message = "the driver gives other bytes than the file's place in the image: those of the image are stored";
+        Reading reading;
+        reading.bytes_read = item.size;
+        return deliver(item, staging, reading, std::nullopt, "", {}, std::move(doubt));
+    }
+
+    // False where a part of the file has no place in the image.
+    Result<bool> read_from_image(const WorkItem& item, Staging& staging) {
+        TRY_ASSIGN(const std::vector<Extent> extents, decode_extents(item.extents));
+        uint64_t at = 0;
+        for (const Extent& extent : extents) {
+            if (extent.kind == ExtentKind::opaque || extent.file_offset != at) return false;
+            at += extent.length;
+        }
+        if (at != item.size) return false;
+        for (const Extent& extent : extents) {
+            if (extent.kind == ExtentKind::hole) {
+                TRY(staging.add_zeros(extent.length));
+                continue;
+            }
+            for (uint64_t done = 0; done < extent.length;) {
+                const ByteSpan piece = ByteSpan(buffer_).first(static_cast<size_t>(std::min<uint64_t>(kTreePiece, extent.length - done)));
+                if (!job_.image->read(extent.image_offset + done, piece).ok()) return false;
+                TRY(staging.add(piece));
+                done += piece.size();
+            }
+        }
+        return true;
     }
 
     // An open folder of a mount that was taken away can still be read, but whoever took it away may have had a reason, and the
@@ -243,7 +302,7 @@ private:
         const FailedInode inode = inode_of(item);
         if (error.code == ErrorCode::source_changed) {
             // Neither damage nor worth a retry: another listing is what it needs.
-            return leave(item, error, at, 1);
+            return leave_changed(item, error);
         }
         if (error.sys_errno == ETIMEDOUT) {
             DiagnosticFindings findings;
@@ -258,9 +317,11 @@ private:
         if (is_absence(error)) {
             missing_in_a_row_.insert(item.row);
             if (missing_in_a_row_.size() >= kMissingInARow && mounted()) {
-                park(fmt::format("{} files in a row that were listed are not there ({}): a lost mount, or a wrong path; nothing is marked as lost",
+                TRY_ASSIGN(const bool any_there, anything_there());
+                if (any_there) missing_in_a_row_.clear();  // then these are gone, one by one
+                if (!any_there) park(fmt::format("{} files in a row that were listed are not there ({}): a lost mount, or a wrong path; nothing is marked as lost",
                                  missing_in_a_row_.size(), error.text()));
-                return {};
+                if (!any_there) return {};
             }
         } else {
             missing_in_a_row_.clear();
@@ -277,12 +338,43 @@ private:
             case Action::skip: return finish_salvaged(item, file, *decision.cause, decision.evidence, Ending{error, at, decision.retry_count, false});
             case Action::give_up:
                 if (is_absence(error) && successes_ == 0) {
+                    TRY_ASSIGN(const bool any_there, anything_there());
+                    if (any_there) return finish_salvaged(item, file, Cause::MISSING_FILE, decision.evidence, Ending{error, at, decision.retry_count, true});
                     park(fmt::format("not one file that was listed is there ({}): a lost mount, or a wrong path; nothing is marked as lost", error.text()));
                     return {};
                 }
                 return finish_salvaged(item, file, decision.cause.value_or(Cause::IO_ERROR), decision.evidence, Ending{error, at, decision.retry_count, true});
         }
         return {};
+    }
+
+    // Whether some file of the medium, tried or not, stands where it was listed: the tree is the one that was listed then.
+    Result<bool> anything_there() {
+        constexpr size_t kFilesAsked = 64;
+        std::vector<InodeRow> some;
+        const size_t step = std::max<size_t>(1, rows_.size() / kFilesAsked);
+        for (size_t i = 0; i < rows_.size(); i += step) {
+            TRY_ASSIGN(const std::vector<WorkItem> items, job_.catalog.work_items(job_.medium, std::span(rows_).subspan(i, 1)));
+            InodeRow row;
+            row.volume = items.front().volume;
+            row.ino = items.front().ino;
+            some.push_back(std::move(row));
+        }
+        const Result<void> asked = job_.catalog.for_each_inode(job_.medium, std::nullopt, [&](const InodeRow& row) -> Result<void> {
+            if (row.fs_type == 'f' && row.copied) some.push_back(row);
+            if (some.size() >= 2 * kFilesAsked) return make_error(ErrorCode::limit, "enough");
+            return {};
+        });
+        if (!asked.ok() && asked.error().code != ErrorCode::limit) return asked.error();
+        for (const InodeRow& row : some) {
+            if (!job_.trees.has(row.volume)) continue;
+            TRY_ASSIGN(const std::vector<std::string> paths, job_.catalog.paths(job_.medium, row.volume, row.ino));
+            for (const std::string& path : paths) {
+                const Result<size_t> found = job_.trees.of(row.volume).look(path, job_.cancel);
+                if (found.ok() || !is_absence(found.error())) return true;
+            }
+        }
+        return false;
     }
 
     // How the tries at a file ended.
@@ -299,7 +391,7 @@ private:
         salvage_cause_ = ending ? cause : Cause::IO_ERROR;
         TRY_ASSIGN(extents_, decode_extents(item.extents));
         TRY_ASSIGN(Reading reading, read(item, file, Effort::salvage, staging));
-        if (job_.cancel.cancelled()) return {};
+        if (reading.cancelled || job_.cancel.cancelled()) return {};
         if (reading.gave_up) park(fmt::format("the filesystem did not answer while {} was salvaged", to_terminal_text(file.path)));
         if (ending && reading.missing.empty() && item.missing.empty()) return whole_after_all(item, file, *ending);
         return deliver(item, staging, reading, cause, evidence, ending);
@@ -309,8 +401,14 @@ private:
     Result<void> whole_after_all(const WorkItem& item, const TreeFile& file, const Ending& ending) {
         Staging staging(job_.store, BlobKind::whole);
         TRY_ASSIGN(const Reading reading, read(item, file, Effort::strict, staging));
-        if (reading.failed) return leave(item, ending.error, ending.at, ending.attempts);
-        return deliver(item, staging, reading, std::nullopt, "", {});
+        if (reading.cancelled || job_.cancel.cancelled()) return {};
+        if (!reading.failed) return deliver(item, staging, reading, std::nullopt, "", {});
+        Staging of_image(job_.store, BlobKind::whole);
+        bool known = false;
+        if (job_.image != nullptr) {
+            TRY_ASSIGN(known, read_from_image(item, of_image));
+        }
+        return known ? deliver_from_image(item) : leave(item, ending.error, ending.at, ending.attempts);
     }
 
     Result<Reading> read(const WorkItem& item, const TreeFile& file, Effort effort, Staging& staging) {
@@ -324,7 +422,10 @@ private:
                 continue;
             }
             for (uint64_t done = 0; done < segment.length && !out.failed;) {
-                if (job_.cancel.cancelled()) return out;
+                if (job_.cancel.cancelled()) {
+                    out.cancelled = true;  // what was read is a beginning, and nothing else
+                    return out;
+                }
                 const uint64_t at = segment.file_offset + done, length = std::min<uint64_t>(kTreePiece, segment.length - done);
                 TRY(read_piece(item.volume, file, at, static_cast<size_t>(length), effort, staging, out));
                 done += length;
@@ -401,10 +502,13 @@ private:
     }
 
     // Sends off what was read. With a cause something is missing.
-    Result<void> deliver(const WorkItem& item, Staging& staging, const Reading& reading, std::optional<Cause> cause, const std::string& evidence, const std::optional<Ending>& ending) {
+    Result<void> deliver(const WorkItem& item, Staging& staging, const Reading& reading, std::optional<Cause> cause, const std::string& evidence, const std::optional<Ending>& ending,
+                         std::optional<Finding> doubt = std::nullopt) {
+        NTT_CHECK(cause || staging.size() == item.size, "a content that is not whole");
         Finished out;
         out.bytes_read = reading.bytes_read;
         out.outcome = outcome_of(item);
+        out.outcome.doubt = std::move(doubt);
         out.outcome.blob_size = staging.size();
         if (!cause) {
             out.outcome.blobid = staging.digest();
@@ -445,6 +549,18 @@ private:
             kill_point("copy.staged");
         }
         return groups_.add(std::move(out));
+    }
+
+    // It stays to be done, and no failure of its own counts against it.
+    Result<void> leave_changed(const WorkItem& item, const Error& error) {
+        Finding finding;
+        finding.code = "changed_since_listed";
+        finding.volume = item.volume;
+        finding.ino = item.ino;
+        finding.message = error.text() + ": list it again (ntt ingest)";
+        TRY(job_.catalog.add_finding(job_.medium, finding, iso8601_utc(job_.clock.wall_us())));
+        job_.log.warn("{}", finding.message);
+        return {};
     }
 
     // It stays to be done, with what went wrong.

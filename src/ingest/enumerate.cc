@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -279,6 +280,13 @@ private:
         if (target_.again) {
             TRY_ASSIGN(there, target_.catalog.inode(target_.medium_hash, row.volume, row.ino));
         }
+        if (there && target_.lives && target_.replaces && there->copied && there->fs_type == 'f' && !has_same_content(*there, row, true)) {
+            // What was decided of the earlier content stays: the file that has its number now is another inode.
+            row.ino = later_of_[inode.ino] = number_of_later(row);
+            inode.ino = row.ino;
+            if (target_.map_changed) seen_.insert(row.ino);
+            TRY_ASSIGN(there, target_.catalog.inode(target_.medium_hash, row.volume, row.ino));
+        }
         if (inode.fs_type != 'f') {
             row.status = Status::nonfile;
             row.copied = true;
@@ -331,8 +339,17 @@ private:
         return insert(std::move(finding));
     }
 
+    // The same at every listing.
+    static int64_t number_of_later(const InodeRow& row) {
+        const BlobId digest = blake3_of(as_bytes(fmt::format("{}\n{}\n{}\n{}", row.fs_ino, row.size, row.mtime.value_or(0), row.mtime_ns)));
+        uint64_t hash = 0;
+        std::memcpy(&hash, digest.bytes.data(), sizeof hash);
+        return (int64_t{1} << 62) + (int64_t{1} << 59) + static_cast<int64_t>(hash & ((uint64_t{1} << 58) - 1));
+    }
+
     Result<void> insert(NameEntry name) {
         ++counts_.names;
+        if (const auto later = later_of_.find(name.ino); later != later_of_.end()) name.ino = later->second;
         if (target_.again && known_names_.take(digest_of_name(name.ino, name.path))) return {};
         PathRow row;
         row.volume = volume_.number;
@@ -469,6 +486,7 @@ private:
     int64_t entry_ = 0;  // the last one of the volume
     Known known_names_, known_findings_;
     std::unordered_set<int64_t> seen_;
+    std::unordered_map<int64_t, int64_t> later_of_;  // numbers whose earlier files are recorded
     std::vector<SectorClaim> claims_;
     std::set<int64_t> too_long_;
     std::set<uint64_t> lost_lengths_;  // of chains that belong to nobody, in clusters

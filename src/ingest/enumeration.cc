@@ -15,6 +15,7 @@
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
 #include "ingest/folder.h"
+#include "ingest/geometry.h"
 #include "ingest/identify.h"
 #include "ingest/known_volumes.h"
 #include "volume/detail.h"
@@ -203,6 +204,8 @@ private:
         std::optional<Outcome> outcome;  // of a listing that ended early
     };
     Result<int64_t> medium_and_image(const std::string& now);
+    ReaderOptions with_damage(const DamageMap& damage) const;
+    Result<void> find_mounted_volume(const DamageMap& damage);
     std::string source_path() const;
 
     const IngestContext& context_;
@@ -237,7 +240,6 @@ Result<void> Load::open() {
     part.volume.role = Role::filesystem;
     part.volume.readable = true;
     part.volume.outcome = Outcome::read;
-    if (request_.image) part.volume.detail = json{{"engine", "mount"}}.dump();  // its files are reached by their names
     parts_.push_back(std::move(part));
     return {};
 }
@@ -304,6 +306,34 @@ Result<int64_t> Load::medium_and_image(const std::string& now) {
     return context_.catalog.add_image(image);
 }
 
+ReaderOptions Load::with_damage(const DamageMap& damage) const {
+    ReaderOptions out = options_.reader;
+    out.unread = damage.unread();
+    return out;
+}
+
+// What was listed is what a driver showed of this image: its only filesystem, whose files are reached by their names.
+Result<void> Load::find_mounted_volume(const DamageMap& damage) {
+    Findings ignored;
+    TRY_ASSIGN(const Detection detection, detect_apart(*image_->source, with_damage(damage), ignored, context_.cancel));
+    const Volume* only = nullptr;
+    for (const Volume& volume : detection.volumes) {
+        if (volume.role != Role::filesystem || (only != nullptr && only->offset_bytes == volume.offset_bytes)) continue;
+        if (only != nullptr)
+            return make_error(ErrorCode::unsupported, fmt::format("{} has several filesystems, and the listing does not say of which it is", image_->path), "ntt enum of the image keeps them apart");
+        only = &volume;
+    }
+    if (only == nullptr) return make_error(ErrorCode::unsupported, fmt::format("{} has no filesystem", image_->path));
+    Volume mounted = *only;
+    nlohmann::json detail = parse_detail(mounted.detail);
+    detail["engine"] = "mount";
+    mounted.detail = detail.dump();
+    mounted.readable = true;
+    mounted.outcome = Outcome::read;
+    parts_.front().volume = std::move(mounted);
+    return {};
+}
+
 Result<void> Load::load() {
     const std::string now = iso8601_utc(context_.clock.wall_us());
     TRY_ASSIGN(const std::unique_ptr<CatalogTransaction> transaction, context_.catalog.begin());
@@ -321,10 +351,20 @@ Result<void> Load::load() {
     const std::optional<uint64_t> image_bytes = image_ ? std::optional(image_->source->size_bytes()) : std::nullopt;
     const DamageMap damage = image_ ? DamageMap(*image_bytes, image_->map ? &*image_->map : nullptr, image_->source->damaged_ranges()) : DamageMap(0, nullptr, {});
     EnumerationCounts counts;
+    const bool of_a_tree = image_ && (!own_ || own_->header().kind == EnumeratedKind::directory);
+    if (of_a_tree) TRY(find_mounted_volume(damage));
     for (Part& part : parts_) {
         if (!known_) TRY(context_.catalog.put_volume(row_of(request_.medium_hash, image_id, part.volume)));
         if (!part.volume.readable) continue;
-        TRY_ASSIGN(EnumeratedVolume listed, enumerate_with(*part.reader, target, part.volume, damage, own_ ? image_bytes : std::nullopt, options_.exclude, context_.cancel));
+        ImageGeometry geometry;
+        std::optional<Cause> unread;
+        if (of_a_tree) {
+            TRY_ASSIGN(geometry, ImageGeometry::of(*image_->source, part.volume, with_damage(damage), context_.cancel));
+            if (const std::vector<MissingRange> missing = damage.missing_in(part.volume.range()); !missing.empty()) unread = missing.front().cause;
+        }
+        PlacedReader placed(*part.reader, geometry, part.volume, Numbers::kept, unread);
+        FsReader& reader = of_a_tree ? static_cast<FsReader&>(placed) : *part.reader;
+        TRY_ASSIGN(EnumeratedVolume listed, enumerate_with(reader, target, part.volume, damage, image_bytes, options_.exclude, context_.cancel));
         if (part.outcome && *part.outcome != Outcome::read) listed.volume.outcome = *part.outcome;
         if (!known_) TRY(context_.catalog.put_volume(row_of(request_.medium_hash, image_id, listed.volume)));
         counts.add(std::move(listed.counts));

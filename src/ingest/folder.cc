@@ -11,6 +11,7 @@
 #include "fs/isolated/trees.h"
 #include "ingest/conclude.h"
 #include "ingest/enumerate.h"
+#include "ingest/geometry.h"
 #include "ingest/identify.h"
 #include "ingest/known_volumes.h"
 #include "ingest/tree_stages.h"
@@ -78,6 +79,9 @@ Result<void> FolderRun::open() {
     std::error_code failed;
     path_ = std::filesystem::canonical(report_.source, failed).string();
     if (failed) return errno_error(failed.value(), "open folder " + report_.source);
+    const std::string store = context_.store == nullptr ? "" : std::filesystem::weakly_canonical(context_.store->dir(), failed).string();
+    if (!store.empty() && (store == path_ || store.starts_with(path_ == "/" ? path_ : path_ + "/")))
+        return make_error(ErrorCode::invalid_argument, fmt::format("the store {} lies in the folder {}: it would take itself in", store, path_), "ingest another folder, or choose another --store and --home");
     return trees_.open({{kVolume, path_}});
 }
 
@@ -135,7 +139,10 @@ Result<void> FolderRun::enumerate() {
     VolumeRow row = row_of(medium_hash_, image_id, volume());
     TRY(context_.catalog.put_volume(row));
     const DamageMap nothing_known(0, nullptr, {});
-    TRY_ASSIGN(const EnumeratedVolume listed, enumerate_with(trees_.of(kVolume), target, volume(), nothing_known, std::nullopt, options_.exclude, context_.cancel));
+    const ImageGeometry no_image;
+    const Volume here = volume();
+    PlacedReader reader(trees_.of(kVolume), no_image, here, numbers_of(trees_.mount_of(kVolume)), std::nullopt);
+    TRY_ASSIGN(const EnumeratedVolume listed, enumerate_with(reader, target, volume(), nothing_known, std::nullopt, options_.exclude, context_.cancel));
     TRY(context_.catalog.put_volume(row_of(medium_hash_, image_id, listed.volume)));
     TRY(context_.catalog.mark_excluded(key));
 

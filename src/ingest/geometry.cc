@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/hash.h"
 #include "fs/isolated/reader_client.h"
 #include "ingest/enumerate.h"
 
@@ -25,8 +27,8 @@ std::string folded(std::string path) {
 // Gives each inode its places when its first name says who it is.
 class PlacingSink final : public EntrySink {
 public:
-    PlacingSink(EntrySink& to, const ImageGeometry& geometry, const Volume& volume, Numbers numbers, bool some_unread)
-        : to_(to), geometry_(geometry), volume_(volume), numbers_(numbers), some_unread_(some_unread) {}
+    PlacingSink(EntrySink& to, const ImageGeometry& geometry, const Volume& volume, Numbers numbers, std::optional<Cause> unread)
+        : to_(to), geometry_(geometry), volume_(volume), numbers_(numbers), unread_(unread) {}
 
     void add(Finding finding) override {
         if (finding.ino && numbers_ == Numbers::given) finding.ino.reset();
@@ -56,12 +58,13 @@ private:
     void place(InodeEntry& inode, const std::string& path) {
         const ImageGeometry::Place* known = geometry_.find(path, inode.fs_type, inode.size);
         if (numbers_ == Numbers::given) {
-            const int64_t number = known != nullptr && taken_.insert(known->ino).second ? known->ino : kFirstGiven + given_++;
+            const int64_t number = known != nullptr && taken_.insert(known->ino).second ? known->ino : number_by(path);
             if (number < kFirstGiven) inode.fs_ino = known->fs_ino;
             number_of_.emplace(inode.ino, number);
             inode.ino = number;
         }
         if (inode.fs_type != 'f') return;
+        if (geometry_.is_doubled(path)) return do_not_believe(inode, Cause::FS_CORRUPT, "doubled_name");
         if (known != nullptr) {
             inode.extents = known->extents;
             inode.faults = known->faults;
@@ -69,21 +72,33 @@ private:
         }
         for (Extent& extent : inode.extents)  // of the block device, which begins where the volume does
             if (extent.kind == ExtentKind::data) extent.image_offset += volume_.offset_bytes;
-        if (!inode.extents.empty() || inode.size == 0 || !some_unread_) return;
-        const std::string shown = "/" + to_terminal_text(path);
-        to_.add({"suspect_place", fmt::format("nobody says where {} lies, and sectors of the volume were not read: they look like zeros", shown),
-                 nlohmann::json{{"path", shown}}.dump(), volume_.number, inode.ino});
+        if (inode.extents.empty() && unread_) do_not_believe(inode, *unread_, "place_unknown");
+    }
+
+    static void do_not_believe(InodeEntry& inode, Cause cause, const char* kind) {
+        if (inode.size == 0) return;
+        inode.extents.clear();
+        inode.faults = {{cause, 0, inode.size, nlohmann::json{{"kind", kind}}.dump()}};
+    }
+
+    // The same at every listing.
+    int64_t number_by(const std::string& path) {
+        uint64_t hash = 0;
+        const BlobId digest = blake3_of(as_bytes(path));
+        std::memcpy(&hash, digest.bytes.data(), sizeof hash);
+        int64_t number = kFirstGiven | static_cast<int64_t>(hash & ((uint64_t{1} << 60) - 1));
+        while (!taken_.insert(number).second) ++number;
+        return number;
     }
 
     EntrySink& to_;
     const ImageGeometry& geometry_;
     const Volume& volume_;
     const Numbers numbers_;
-    const bool some_unread_;
+    const std::optional<Cause> unread_;
     std::optional<InodeEntry> inode_;
     std::unordered_map<int64_t, int64_t> number_of_;  // by the driver's
     std::unordered_set<int64_t> taken_;
-    int64_t given_ = 0;
 };
 
 }  // namespace
@@ -105,13 +120,19 @@ Result<void> ImageGeometry::add_inode(InodeEntry inode) {
 }
 
 Result<void> ImageGeometry::add_name(NameEntry name) {
-    if (const auto known = by_inode_.find(name.ino); known != by_inode_.end()) by_path_[folded(std::move(name.path))].push_back(known->second);
+    if (const auto known = by_inode_.find(name.ino); known != by_inode_.end()) {
+        by_folded_path_[folded(name.path)].push_back(known->second);
+        by_path_[std::move(name.path)].push_back(known->second);
+    }
     return {};
 }
 
 const ImageGeometry::Place* ImageGeometry::find(const std::string& path, char fs_type, uint64_t size) const {
-    const auto named = by_path_.find(folded(path));
-    if (named == by_path_.end()) return nullptr;
+    auto named = by_path_.find(path);
+    if (named == by_path_.end()) {
+        named = by_folded_path_.find(folded(path));
+        if (named == by_folded_path_.end()) return nullptr;
+    }
     const Place* only = nullptr;
     for (const auto& place : named->second) {
         const bool fits = place->fs_type == fs_type && (fs_type != 'f' || place->size == size);
@@ -121,6 +142,13 @@ const ImageGeometry::Place* ImageGeometry::find(const std::string& path, char fs
     }
     return only;
 }
+
+bool ImageGeometry::is_doubled(const std::string& path) const {
+    const auto named = by_path_.find(path);
+    return named != by_path_.end() && std::any_of(named->second.begin(), named->second.end(), [&](const auto& place) { return place != named->second.front(); });
+}
+
+Numbers numbers_of(const MountEntry& mount) { return mount.fs_type.starts_with("fuse.") || mount.fs_type == "fuse" ? Numbers::given : Numbers::kept; }
 
 Result<void> PlacedReader::list(EntrySink& sink, const CancelToken& cancel) {
     for (const DirectoryPlace& place : geometry_.directories()) {
@@ -132,7 +160,7 @@ Result<void> PlacedReader::list(EntrySink& sink, const CancelToken& cancel) {
         finding.ino.reset();
         sink.add(std::move(finding));
     }
-    PlacingSink placing(sink, geometry_, volume_, numbers_, some_unread_);
+    PlacingSink placing(sink, geometry_, volume_, numbers_, unread_);
     TRY(tree_.list(placing, cancel));
     return placing.pass_on();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "base/cancel.h"
 #include "base/result.h"
 #include "fs/fs_reader.h"
+#include "os/mount_table.h"
 #include "volume/volume.h"
 
 namespace ntt {
@@ -27,9 +29,11 @@ public:
         std::vector<Extent> extents;
         std::vector<ContentFault> faults;
     };
-    // Of the only entry with this path (drivers fold the case of FAT names: so does this), type and, of a file, size; null if
-    // there is none.
+    // Of the only entry with this path, else with this path but for its case (drivers fold FAT names), of this type and, of a file, size;
+    // null if there is none.
     const Place* find(const std::string& path, char fs_type, uint64_t size) const;
+    // Whether several entries have just this path.
+    bool is_doubled(const std::string& path) const;
     const std::vector<Finding>& findings() const { return findings_; }
     const std::vector<DirectoryPlace>& directories() const { return directories_; }
 
@@ -40,7 +44,7 @@ public:
 
 private:
     std::unordered_map<int64_t, std::shared_ptr<Place>> by_inode_;
-    std::unordered_map<std::string, std::vector<std::shared_ptr<Place>>> by_path_;
+    std::unordered_map<std::string, std::vector<std::shared_ptr<Place>>> by_path_, by_folded_path_;
     std::vector<Finding> findings_;
     std::vector<DirectoryPlace> directories_;
 };
@@ -48,15 +52,18 @@ private:
 // Whose inode numbers a tree shows.
 enum class Numbers : uint8_t {
     kept,   // the filesystem's own
-    given,  // the driver's, other ones at each mount: those of the image engine stand in, else 2^62 + 2^60 and on in the order of the walk
+    given,  // the driver's, other ones at each mount: those of the image engine stand in, else numbers from 2^62 + 2^60 on, by path
 };
 
+Numbers numbers_of(const MountEntry& mount);
+
 // A tree's listing with the places of its files in the image. Files of which nobody says where they lie, on a volume of which
-// sectors were not read (`some_unread`), get a finding suspect_place: what was not read looks like zeros.
+// sectors were not read (`unread`: why), are not believed: what was not read looks like zeros. Neither is a name that stands twice in
+// a folder: the driver shows one of the two for both.
 class PlacedReader final : public FsReader {
 public:
-    PlacedReader(FsReader& tree, const ImageGeometry& geometry, const Volume& volume, Numbers numbers, bool some_unread)
-        : tree_(tree), geometry_(geometry), volume_(volume), numbers_(numbers), some_unread_(some_unread) {}
+    PlacedReader(FsReader& tree, const ImageGeometry& geometry, const Volume& volume, Numbers numbers, std::optional<Cause> unread)
+        : tree_(tree), geometry_(geometry), volume_(volume), numbers_(numbers), unread_(unread) {}
 
     Result<void> list(EntrySink& sink, const CancelToken& cancel) override;
     Result<size_t> read_content(const std::string& fs_ino, const std::string& stream, uint64_t offset, ByteSpan out) override {
@@ -68,7 +75,7 @@ private:
     const ImageGeometry& geometry_;
     const Volume& volume_;
     const Numbers numbers_;
-    const bool some_unread_;
+    const std::optional<Cause> unread_;
 };
 
 }  // namespace ntt

@@ -321,9 +321,8 @@ Result<EnumeratedVolume> Run::list_mounted(const EnumerationTarget& target, cons
     ReaderOptions with_damage = reader_;
     with_damage.unread = damage.unread();
     TRY_ASSIGN(const ImageGeometry geometry, ImageGeometry::of(*image_.source, volume, with_damage, context_.cancel));
-    const std::string& driver = trees_.mount_of(volume.number).fs_type;
-    const Numbers numbers = driver.starts_with("fuse.") || driver == "fuse" ? Numbers::given : Numbers::kept;
-    PlacedReader reader(trees_.of(volume.number), geometry, volume, numbers, !damage.missing_in(volume.range()).empty());
+    const std::vector<MissingRange> unread = damage.missing_in(volume.range());
+    PlacedReader reader(trees_.of(volume.number), geometry, volume, numbers_of(trees_.mount_of(volume.number)), unread.empty() ? std::nullopt : std::optional(unread.front().cause));
     EnumerationTarget of_a_tree = target;
     of_a_tree.tries_all = options_.tree.level < DiagnosticsLevel::predict;
     Volume listed = volume;

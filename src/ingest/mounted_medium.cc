@@ -26,6 +26,11 @@ Result<void> MountedMedium::mount(const std::vector<Volume>& volumes) {
     TRY_ASSIGN(const Fd notes, env_.open_dir(helper_.notes_dir));
     TRY(env_.open_create_at(notes, medium_hash_, 0644, Existing::open));
     Result<MountReport> report = mount_image(helper_, medium_hash_, image_);
+    if (!report.ok() && left_by_us) {
+        // What a killed run left may be dead: its driver gone with it.
+        TRY(unmount_image(helper_, medium_hash_));
+        report = mount_image(helper_, medium_hash_, image_);
+    }
     if (!report.ok()) {
         if (!left_by_us) env_.unlink_at(notes, medium_hash_).ignore("nothing is mounted");
         return std::move(report).take_error();
@@ -59,9 +64,16 @@ MountState MountedMedium::state(const std::string&) {
 }
 
 Result<void> MountedMedium::remount(const std::string&) {
+    if (!ours_ && trees_.all_mounted() && trees_.all_accessible(cancel_))
+        return make_error(ErrorCode::busy, "the mount was found in place, and is in order");
     trees_.close();
     if (Result<void> gone = unmount_image(helper_, medium_hash_); !gone.ok()) log_.warn("before the remount: {}", gone.error().text());
     TRY_ASSIGN(report_, mount_image(helper_, medium_hash_, image_));
+    if (!ours_ && !report_.already_mounted) {
+        TRY_ASSIGN(const Fd notes, env_.open_dir(helper_.notes_dir));
+        TRY(env_.open_create_at(notes, medium_hash_, 0644, Existing::open));
+        ours_ = true;
+    }
     return open_trees();
 }
 

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -138,6 +140,10 @@ void read_nothing_ahead(const Fd& file, ByteRange range) {
 }
 
 std::vector<Extent> extents_on_device(const Fd& file, uint64_t size) {
+    // btrfs and others tell addresses of their own, or of one of several devices.
+    struct statfs filesystem {};
+    const bool tells_places = ::fstatfs(file.raw(), &filesystem) == 0 && (filesystem.f_type == EXT4_SUPER_MAGIC || filesystem.f_type == XFS_SUPER_MAGIC);
+    if (!tells_places) return {};
     // A head, and behind it the extents.
     alignas(fiemap) std::array<uint8_t, sizeof(fiemap) + kExtentsPerCall * sizeof(fiemap_extent)> call{};
     std::vector<Extent> out;

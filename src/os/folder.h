@@ -51,7 +51,7 @@ Result<Fd> open_file_below(const Fd& root, std::string_view path);
 void read_nothing_ahead(const Fd& file, ByteRange range);
 
 // Where the file's bytes lie on its block device (FIEMAP), clipped to `size`: data and, for what was never written, holes.
-// Empty where the filesystem does not say, or says it in part.
+// Empty where the filesystem does not say, says it in part, or is none whose word is known to mean that (ext2-4, XFS).
 std::vector<Extent> extents_on_device(const Fd& file, uint64_t size);
 
 }  // namespace ntt

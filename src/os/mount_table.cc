@@ -142,7 +142,9 @@ std::string filesystem_identity(const MountEntry& mount, const Fd& folder) {
     if (::stat(mount.source.c_str(), &device) == 0 && S_ISBLK(device.st_mode)) number = device.st_rdev;
     for (const std::string& uuid : {uuid_by_link(number), uuid_by_kernel(folder)})
         if (!uuid.empty()) return "uuid:" + uuid;
-    return mount.source;
+    // "tmpfs" or the name of a FUSE driver is no place.
+    const bool is_a_place = mount.source.starts_with("/") || mount.source.find(':') != std::string::npos;
+    return is_a_place ? mount.source : mount.source + " at " + mount.mount_point;
 }
 
 std::string machine_id() {

@@ -40,7 +40,8 @@ private:
     Fd table_;
 };
 
-// What identifies a filesystem on any machine: its UUID ("uuid:…", by udev's links or the kernel's word), else its source.
+// What identifies a filesystem on any machine: its UUID ("uuid:…", by udev's links or the kernel's word), else its source (with its mount
+// point where that names no place: tmpfs, FUSE drivers).
 // `folder`: an open folder of it.
 std::string filesystem_identity(const MountEntry& mount, const Fd& folder);
 

@@ -130,6 +130,10 @@ Result<ProgramRun> run_program(const std::vector<std::string>& command, std::chr
             return errno_error(ETIMEDOUT, "wait for " + command.front());
         }
     }
+    // What it said last may have come between the last look and its end.
+    for (pollfd& wait : waits)
+        while (wait.fd >= 0 && ::poll(&wait, 1, 0) > 0 && run.out.size() <= kMaxProgramOutput)
+            if (!take(&wait == waits.data() ? out.reads : err.reads, &wait == waits.data() ? run.out : words)) break;
     if (WIFEXITED(status)) run.exit_code = WEXITSTATUS(status);
     run.words = last_line(std::move(words));
     return run;

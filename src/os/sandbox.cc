@@ -55,7 +55,7 @@ constexpr std::array kRefused = {
     SCMP_SYS(uname),     SCMP_SYS(getuid),     SCMP_SYS(geteuid),
 };
 // Refused without a tree.
-constexpr std::array kOfATree = {SCMP_SYS(statx), SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(fcntl), SCMP_SYS(fadvise64)};
+constexpr std::array kOfATree = {SCMP_SYS(statx), SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(fcntl), SCMP_SYS(fadvise64), SCMP_SYS(fstatfs)};
 constexpr scmp_datum_t kWriting = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
 
 enum class Scope : uint8_t { open_files, tree };

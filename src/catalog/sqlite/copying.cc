@@ -46,7 +46,7 @@ Result<std::vector<WorkItem>> SqliteCatalog::work_items(MediumKey medium, std::s
     TRY_ASSIGN(const std::string hash, hash_of(medium));
     TRY_ASSIGN(const Scope scope, db_->begin_reading());
     TRY_ASSIGN(Query query,
-               db_->prepared("SELECT volume, ino, image_id, coalesce(fs_ino, CAST(ino AS TEXT)), stream, size, access, extents, "
+               db_->prepared("SELECT volume, ino, image_id, coalesce(fs_ino, CAST(ino AS TEXT)), stream, size, mtime, mtime_ns, access, extents, "
                              "missing_bytes, cause FROM inode_row WHERE row=?1 AND medium=?2"));
     std::vector<WorkItem> out;
     out.reserve(rows.size());
@@ -61,6 +61,8 @@ Result<std::vector<WorkItem>> SqliteCatalog::work_items(MediumKey medium, std::s
         item.fs_ino = query.text();
         item.stream = query.text();
         item.size = query.size();
+        item.mtime = query.maybe_integer();
+        item.mtime_ns = static_cast<int>(query.integer());
         item.access = static_cast<int>(query.integer());
         item.extents = query.text();
         item.missing_bytes = query.size();
@@ -74,11 +76,15 @@ Result<std::vector<WorkItem>> SqliteCatalog::work_items(MediumKey medium, std::s
     return out;
 }
 
-Result<std::optional<std::string>> SqliteCatalog::first_path(MediumKey medium, int volume, int64_t ino) {
-    TRY_ASSIGN(Query query, db_->prepared("SELECT path FROM path_row WHERE medium=?1 AND ino=?2 AND volume=?3 ORDER BY entry LIMIT 1"));
-    TRY_ASSIGN(const bool found, query.first(static_cast<int64_t>(medium), ino, volume));
-    if (!found) return std::optional<std::string>();
-    return std::optional(query.text());
+Result<std::vector<std::string>> SqliteCatalog::paths(MediumKey medium, int volume, int64_t ino) {
+    TRY_ASSIGN(Query rows, db_->prepared("SELECT path FROM path_row WHERE medium=?1 AND ino=?2 AND volume=?3 ORDER BY entry LIMIT ?4"));
+    rows.bind(static_cast<int64_t>(medium), ino, volume, kMaxPathsTried);
+    std::vector<std::string> out;
+    for (;;) {
+        TRY_ASSIGN(const bool row, rows.next());
+        if (!row) return out;
+        out.push_back(rows.text());
+    }
 }
 
 Result<int64_t> SqliteCatalog::store_key(const std::string& store_id) {

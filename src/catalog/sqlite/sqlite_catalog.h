@@ -49,7 +49,7 @@ public:
 
     Result<std::vector<int64_t>> pending_rows(MediumKey medium, const std::set<int>* volumes) override;
     Result<std::vector<WorkItem>> work_items(MediumKey medium, std::span<const int64_t> rows) override;
-    Result<std::optional<std::string>> first_path(MediumKey medium, int volume, int64_t ino) override;
+    Result<std::vector<std::string>> paths(MediumKey medium, int volume, int64_t ino) override;
     Result<void> commit_outcomes(MediumKey medium, const std::string& store_id, std::span<const CopyOutcome> outcomes,
                                  std::span<const EventRow> events, const std::string& at) override;
     Result<Totals> totals(MediumKey medium) override;

@@ -257,6 +257,8 @@ std::string encode_tree_content(const TreeContentRequest& request) {
     out.text(request.file.path);
     out.text(request.file.fs_ino);
     out.number(request.file.size);
+    out.optional_number(request.file.mtime);
+    out.number(static_cast<uint64_t>(request.file.mtime_ns));
     out.number(request.offset);
     out.number(request.length);
     return out.take();
@@ -268,6 +270,8 @@ Result<TreeContentRequest> decode_tree_content(std::string_view message) {
     request.file.path = in.text(kMaxPathOnWire);
     request.file.fs_ino = in.text(kMaxWord);
     request.file.size = in.number();
+    request.file.mtime = in.optional_number();
+    request.file.mtime_ns = static_cast<int>(in.number_up_to(999'999'999));
     request.offset = in.number();
     request.length = in.number_up_to(kMaxContentBytes);
     return checked(in, std::move(request), "tree content");

@@ -27,7 +27,9 @@ public:
     // stays behind. EIO when the process died.
     Result<size_t> read(const TreeFile& file, uint64_t offset, ByteSpan out, const CancelToken& cancel);
 
-    // Tree::check(), with the Errors of read().
+    // Tree::look(), with the Errors of read().
+    Result<size_t> look(const std::string& path, const CancelToken& cancel);
+    // Tree::check(), likewise.
     Result<void> check(const CancelToken& cancel);
 
 private:

@@ -52,6 +52,10 @@ private:
 
     Result<void> content(std::string_view message) {
         TRY_ASSIGN(const TreeContentRequest request, decode_tree_content(message));
+        if (request.length == 0) {
+            TRY(tree_.look(request.file.path));
+            return say(MessageType::bytes, "");
+        }
         std::string bytes(static_cast<size_t>(request.length), '\0');
         TRY_ASSIGN(const size_t size, tree_.read(request.file, request.offset, {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()}));
         return say(MessageType::bytes, std::string_view(bytes).substr(0, size));

@@ -186,19 +186,26 @@ private:
 
 Result<void> Tree::list(EntrySink& sink, const CancelToken& cancel) { return Walk(root_, sink, cancel).run(); }
 
+Result<size_t> Tree::look(const std::string& path) {
+    TRY(open_file_below(root_, path));
+    return size_t{0};
+}
+
 Result<void> Tree::check() const {
     TRY(open_folder_in(root_, "."));
     return {};
 }
 
 Result<void> Tree::open(const TreeFile& file) {
-    if (open_file_.valid() && open_path_ == file.path) return {};
+    const bool same_file = file.fs_ino.empty() || file.fs_ino == open_ino_;
+    if (open_file_.valid() && open_path_ == file.path && same_file) return {};
     open_file_.reset();
     TRY_ASSIGN(Fd opened, open_file_below(root_, file.path));
     TRY_ASSIGN(const FileFacts facts, facts_of(opened));
     if (!file.fs_ino.empty() && fmt::to_string(facts.ino) != file.fs_ino) return errno_error(ENOENT, "another file has the place of " + to_terminal_text(file.path));
     open_file_ = std::move(opened);
     open_path_ = file.path;
+    open_ino_ = fmt::to_string(facts.ino);
     open_mtime_ = facts.mtime;
     open_mtime_ns_ = facts.mtime_ns;
     return {};
@@ -216,7 +223,8 @@ Result<size_t> Tree::read(const TreeFile& file, uint64_t offset, ByteSpan out) {
         return done;
     }
     TRY_ASSIGN(const FileFacts now, facts_of(open_file_));
-    if (now.size != file.size || now.mtime != open_mtime_ || now.mtime_ns != open_mtime_ns_) {
+    const bool other_time = file.mtime && (*file.mtime != now.mtime || (file.mtime_ns != 0 && file.mtime_ns != now.mtime_ns));
+    if (now.size != file.size || other_time || now.mtime != open_mtime_ || now.mtime_ns != open_mtime_ns_) {
         open_file_.reset();
         return make_error(ErrorCode::source_changed,
                           fmt::format("/{} changed since it was listed: it has {} bytes, and had {}", to_terminal_text(file.path), now.size, file.size));

@@ -17,6 +17,8 @@ struct TreeFile {
     std::string path;     // relative to the root
     std::string fs_ino;   // st_ino in decimal; empty: not to be compared
     uint64_t size = 0;
+    std::optional<int64_t> mtime;  // nullopt: not to be compared
+    int mtime_ns = 0;              // 0: seconds are all that is known
 };
 
 // A filesystem's calls may hang for ever: fs/isolated/tree_client.h has the same in a process that may be killed.
@@ -33,10 +35,12 @@ public:
     Result<void> list(EntrySink& sink, const CancelToken& cancel);
 
     // Bytes of a file from `offset`, less than asked for only where the filesystem says that it ends. Errors carry errno: ENOENT
-    // also for another file in its place; source_changed, without one, where its size is another than when it was listed, or it
+    // also for another file in its place; source_changed, without one, where its size or its time is another than when it was listed, or it
     // changes while it is read. The file of the last call stays open.
     Result<size_t> read(const TreeFile& file, uint64_t offset, ByteSpan out);
 
+    // Whether there is a file with this name. Nothing of it is read.
+    Result<size_t> look(const std::string& path);
     // Whether the root can still be looked at.
     Result<void> check() const;
 
@@ -44,7 +48,7 @@ private:
     Result<void> open(const TreeFile& file);
 
     Fd root_;
-    std::string open_path_;
+    std::string open_path_, open_ino_;
     Fd open_file_;
     int64_t open_mtime_ = 0;
     int open_mtime_ns_ = 0;
