@@ -24,6 +24,7 @@
 #include "ingest/lost_volumes.h"
 #include "ingest/mounted_medium.h"
 #include "ingest/tree_stages.h"
+#include "os/folder.h"
 #include "volume/detail.h"
 #include "volume/volume.h"
 
@@ -524,7 +525,10 @@ Result<void> Run::copy() {
 // Files of volumes that were listed through a mount.
 Result<void> Run::copy_mounted(MediumKey key, std::set<int> volumes) {
     TRY_ASSIGN(const std::vector<int64_t> pending, context_.catalog.pending_rows(key, &volumes));
-    if (pending.empty()) return {};
+    if (pending.empty()) {
+        if (!mounted_ && options_.tree.helper) clear_left_mount(context_.env, *options_.tree.helper, medium_->medium_hash, context_.log);
+        return {};
+    }
     TRY(mount_if_due());
     const bool all_there = std::all_of(volumes.begin(), volumes.end(), [this](int volume) { return trees_.has(volume); });
     if (!all_there) {
@@ -592,6 +596,7 @@ Result<IngestReport> ingest_image(const IngestContext& context, const std::strin
 
 Result<IngestReport> ingest_source(const IngestContext& context, const std::string& path, const IngestOptions& options) {
     std::error_code unknown;
+    if (options.reader.program) TRY(answers_in_time(path, options.reader.program->patience));
     if (std::filesystem::is_directory(path, unknown)) return ingest_folder(context, path, options, FolderWork::list_and_copy);
     return ingest_image(context, path, options);
 }

@@ -7,15 +7,19 @@
 
 namespace ntt {
 
-MountedMedium::~MountedMedium() {
-    trees_.close();
-    if (!mounted_ || !ours_) return;
-    if (const Result<void> gone = unmount_image(helper_, medium_hash_); !gone.ok()) {
-        log_.warn("{} stays mounted: {}", medium_hash_, gone.error().text());
+void clear_left_mount(Env& env, const MountHelper& helper, const std::string& medium_hash, spdlog::logger& log) {
+    const Result<Fd> notes = env.open_dir(helper.notes_dir);
+    if (!notes.ok() || !env.stat_at(*notes, medium_hash).ok()) return;
+    if (const Result<void> gone = unmount_image(helper, medium_hash); !gone.ok()) {
+        log.warn("{} stays mounted: {}", medium_hash, gone.error().text());
         return;
     }
-    const Result<Fd> notes = env_.open_dir(helper_.notes_dir);
-    if (notes.ok()) env_.unlink_at(*notes, medium_hash_).ignore("then the next run unmounts what is not mounted");
+    env.unlink_at(*notes, medium_hash).ignore("then the next run unmounts what is not mounted");
+}
+
+MountedMedium::~MountedMedium() {
+    trees_.close();
+    if (mounted_ && ours_) clear_left_mount(env_, helper_, medium_hash_, log_);
 }
 
 Result<void> MountedMedium::mount(const std::vector<Volume>& volumes) {

@@ -16,6 +16,10 @@
 
 namespace ntt {
 
+// Unmounts what a run that was killed left of the medium; nothing if there is no note of it. Under the medium's lock, by a run that
+// has not mounted it.
+void clear_left_mount(Env& env, const MountHelper& helper, const std::string& medium_hash, spdlog::logger& log);
+
 // Who mounted it unmounts it: at the end of the run, or the next one that finds what a killed run left. A mount of somebody else's
 // that was found in place is used and left. One run at a time, under the medium's lock.
 class MountedMedium final : public MountControl {

@@ -5,9 +5,12 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +18,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <utility>
 
 #include "base/bytes.h"
 
@@ -79,6 +83,33 @@ Result<FileFacts> facts(int folder, const char* name, int flags) {
 }  // namespace
 
 Result<Fd> open_folder(const std::string& path) { return opened(open_quietly(AT_FDCWD, path.c_str(), O_DIRECTORY), "open folder", path); }
+
+Result<void> answers_in_time(const std::string& path, std::chrono::milliseconds limit) {
+    const char* const name = path.c_str();
+    const pid_t child = ::fork();
+    if (child < 0) return errno_error(errno, "start a process");
+    if (child == 0) {  // only what is safe after a fork of one thread among many
+        struct stat info {};
+        const bool found = ::stat(name, &info) == 0;
+        if (found && S_ISDIR(info.st_mode)) {
+            const int folder = ::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            if (folder >= 0) ::fstat(folder, &info);
+        }
+        ::_exit(0);  // what is wrong with it is for the caller to find
+    }
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    bool killed = false;
+    for (int pause = 1;; pause = std::min(pause * 2, 20)) {
+        const pid_t gone = ::waitpid(child, nullptr, WNOHANG);
+        if (gone == child || (gone < 0 && errno != EINTR)) break;
+        const auto now = std::chrono::steady_clock::now();
+        if (now >= deadline && !std::exchange(killed, true)) ::kill(child, SIGKILL);
+        if (now >= deadline + std::chrono::seconds(1)) break;  // one that the kernel does not let go is left behind
+        ::poll(nullptr, 0, pause);
+    }
+    if (killed) return errno_error(ETIMEDOUT, "look at " + path);
+    return {};
+}
 
 Result<Fd> open_folder_in(const Fd& folder, const std::string& name) {
     return opened(open_quietly(folder.raw(), name.c_str(), O_DIRECTORY | O_NOFOLLOW), "open folder", name);

@@ -2,6 +2,7 @@
 // that no name and no symlink in it leads out of it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,6 +39,8 @@ struct FolderNames {
 // The calls below carry errno. None follows a symlink, starts an automount, or changes an access time where the caller may
 // say so (O_NOATIME).
 Result<Fd> open_folder(const std::string& path);                         // follows symlinks: the user's own choice
+// Whether `path` can be looked at, asked by a process that may be killed: ETIMEDOUT if its filesystem does not answer in time.
+Result<void> answers_in_time(const std::string& path, std::chrono::milliseconds limit);
 Result<Fd> open_folder_in(const Fd& folder, const std::string& name);
 FolderNames names_in(const Fd& folder);
 Result<FileFacts> facts_of(const Fd& folder, const std::string& name);

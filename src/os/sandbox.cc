@@ -55,7 +55,7 @@ constexpr std::array kRefused = {
     SCMP_SYS(uname),     SCMP_SYS(getuid),     SCMP_SYS(geteuid),
 };
 // Refused without a tree.
-constexpr std::array kOfATree = {SCMP_SYS(statx), SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(fcntl), SCMP_SYS(fadvise64), SCMP_SYS(fstatfs)};
+constexpr std::array kOfATree = {SCMP_SYS(statx), SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(fadvise64), SCMP_SYS(fstatfs)};
 constexpr scmp_datum_t kWriting = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
 
 enum class Scope : uint8_t { open_files, tree };
@@ -64,6 +64,8 @@ enum class Scope : uint8_t { open_files, tree };
 bool allow_tree(scmp_filter_ctx filter) {
     for (const int call : kOfATree)
         if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) != 0) return false;
+    for (const int command : {F_DUPFD_CLOEXEC, F_GETFL, F_GETFD, F_SETFD})  // and none that sends signals
+        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command))) != 0) return false;
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, kWriting, 0)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FS_IOC_FIEMAP)) == 0 &&
@@ -74,6 +76,7 @@ bool refuse_trees(scmp_filter_ctx filter) {
     for (const int call : kOfATree)
         if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), call, 0) != 0) return false;
     return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(fcntl), 0) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(ioctl), 0) == 0;
 }
 

@@ -8,10 +8,16 @@
 #include "os/folder.h"
 
 namespace ntt {
+namespace {
+
+constexpr auto kPatience = std::chrono::minutes(1);
+
+}  // namespace
 
 Result<void> Trees::open(const std::vector<TreePlace>& places) {
     trees_.clear();
     for (const TreePlace& place : places) {
+        TRY(answers_in_time(place.path, program_ ? program_->patience : kPatience));
         TRY_ASSIGN(Fd root, open_folder(place.path));
         TRY_ASSIGN(const FileFacts facts, facts_of(root));
         TRY_ASSIGN(const std::vector<MountEntry> table, read_mount_table());
