@@ -65,11 +65,11 @@ bool allow_tree(scmp_filter_ctx filter) {
     for (const int call : kOfATree)
         if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) != 0) return false;
     for (const int command : {F_DUPFD_CLOEXEC, F_GETFL, F_GETFD, F_SETFD})  // and none that sends signals
-        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command))) != 0) return false;
+        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command), 0)) != 0) return false;
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, kWriting, 0)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT)) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FS_IOC_FIEMAP)) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_NE, FS_IOC_FIEMAP)) == 0;
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FS_IOC_FIEMAP, 0)) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_NE, FS_IOC_FIEMAP, 0)) == 0;
 }
 
 bool refuse_trees(scmp_filter_ctx filter) {

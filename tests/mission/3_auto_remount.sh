@@ -21,7 +21,7 @@ esac
 ntt ingest medium.img --engine mount --medium-hash $medium --enumerate-only >/dev/null || true
 
 # Start copier on clean medium
-./ntt-copier --medium-hash $medium --diagnostics remount --batch-size 40 --config ntt.toml 2>copier.log >/dev/null &
+./ntt-copier --medium-hash $medium --diagnostics remount --batch-size 8 --config ntt.toml 2>copier.log >/dev/null &
 copier=$!
 
 # Wait for batch processing to start

@@ -20,6 +20,7 @@ need() {
 [ "$(id -u)" = 0 ] || skip "needs root, to mount"
 [ -e /dev/loop-control ] || skip "needs loop devices"
 if [ -z "${NTT_OWN_MOUNTS-}" ]; then
+    unshare --mount --propagation private true 2>/dev/null || skip "needs the right to make a mount namespace"
     export NTT_OWN_MOUNTS=1
     exec unshare --mount --propagation private sh "$0" "$@"
 fi
