@@ -99,13 +99,12 @@ enum class Effort : uint8_t {
     salvage,  // everything that can be had
 };
 
+bool is_absence(const Error& error) { return error.sys_errno == ENOENT || error.sys_errno == ESTALE || error.sys_errno == ENOTDIR; }
+
 std::string error_type_of(const Error& error) {
     if (error.sys_errno == EACCES || error.sys_errno == EPERM) return "permission_error";
-    if (error.sys_errno == ENOENT || error.sys_errno == ESTALE || error.sys_errno == ENOTDIR) return "path_error";
-    return "io_error";
+    return is_absence(error) ? "path_error" : "io_error";
 }
-
-bool is_absence(const Error& error) { return error.sys_errno == ENOENT || error.sys_errno == ESTALE || error.sys_errno == ENOTDIR; }
 
 class TreeCopier {
 public:
@@ -210,25 +209,16 @@ private:
         ++successes_;
         job_.diagnostics.forget(inode_of(item));
         if (!item.cause) {
-            TRY_ASSIGN(const bool differs, image_differs(item, *staging));
-            if (differs) return deliver_from_image(item);
+            // Where the image engine knows the place of every byte, a driver that gives others is wrong: it may follow a copy of
+            // a table that is damaged, or take one file for another of the same name.
+            Staging of_image(job_.store, BlobKind::whole);
+            TRY_ASSIGN(const bool known, read_from_image(item, of_image));
+            if (known && of_image.digest() != staging->digest()) return deliver_from_image(item, of_image);
         }
         return deliver(item, *staging, reading, item.cause ? std::optional(*item.cause) : std::nullopt, "", {});
     }
 
-    // Where the image engine knows the place of every byte, a driver that gives others is wrong: it may follow a copy of a table
-    // that is damaged, or take one file for another of the same name.
-    Result<bool> image_differs(const WorkItem& item, Staging& read_through_mount) {
-        if (job_.image == nullptr || item.size == 0) return false;
-        Staging of_image(job_.store, BlobKind::whole);
-        TRY_ASSIGN(const bool known, read_from_image(item, of_image));
-        return known && of_image.digest() != read_through_mount.digest();
-    }
-
-    Result<void> deliver_from_image(const WorkItem& item) {
-        Staging staging(job_.store, BlobKind::whole);
-        TRY_ASSIGN(const bool known, read_from_image(item, staging));
-        NTT_CHECK(known, "the image had all of it a moment ago");
+    Result<void> deliver_from_image(const WorkItem& item, Staging& staging) {
         Finding doubt;
         doubt.code = "driver_differs";
         doubt.ino = item.ino;
@@ -239,8 +229,9 @@ private:
         return deliver(item, staging, reading, std::nullopt, "", {}, std::move(doubt));
     }
 
-    // False where a part of the file has no place in the image.
+    // False where a part of the file has no place in the image, or there is none.
     Result<bool> read_from_image(const WorkItem& item, Staging& staging) {
+        if (job_.image == nullptr || item.size == 0) return false;
         TRY_ASSIGN(const std::vector<Extent> extents, decode_extents(item.extents));
         uint64_t at = 0;
         for (const Extent& extent : extents) {
@@ -370,7 +361,7 @@ private:
             if (!job_.trees.has(row.volume)) continue;
             TRY_ASSIGN(const std::vector<std::string> paths, job_.catalog.paths(job_.medium, row.volume, row.ino));
             for (const std::string& path : paths) {
-                const Result<size_t> found = job_.trees.of(row.volume).look(path, job_.cancel);
+                const Result<void> found = job_.trees.of(row.volume).look(path, job_.cancel);
                 if (found.ok() || !is_absence(found.error())) return true;
             }
         }
@@ -404,11 +395,8 @@ private:
         if (reading.cancelled || job_.cancel.cancelled()) return {};
         if (!reading.failed) return deliver(item, staging, reading, std::nullopt, "", {});
         Staging of_image(job_.store, BlobKind::whole);
-        bool known = false;
-        if (job_.image != nullptr) {
-            TRY_ASSIGN(known, read_from_image(item, of_image));
-        }
-        return known ? deliver_from_image(item) : leave(item, ending.error, ending.at, ending.attempts);
+        TRY_ASSIGN(const bool known, read_from_image(item, of_image));
+        return known ? deliver_from_image(item, of_image) : leave(item, ending.error, ending.at, ending.attempts);
     }
 
     Result<Reading> read(const WorkItem& item, const TreeFile& file, Effort effort, Staging& staging) {

@@ -24,10 +24,7 @@ namespace {
 class FolderMount final : public MountControl {
 public:
     FolderMount(Trees& trees, const CancelToken& cancel) : trees_(trees), cancel_(cancel) {}
-    MountState state(const std::string&) override {
-        if (!trees_.all_mounted()) return MountState::missing;
-        return trees_.all_accessible(cancel_) ? MountState::ok : MountState::inaccessible;
-    }
+    MountState state(const std::string&) override { return mount_state_of(trees_, cancel_); }
     Result<void> remount(const std::string&) override {
         return make_error(ErrorCode::unsupported, "the folder was mounted by others", "mount it again, then ntt copy goes on");
     }
@@ -59,10 +56,7 @@ public:
     bool known() const { return medium_.has_value(); }
 
 private:
-    Volume volume() const { return folder_volume(trees_.mount_of(kVolume)); }
     Result<int64_t> add_medium(const std::string& now);
-
-    static constexpr int kVolume = kFolderVolume;
 
     const IngestContext& context_;
     const IngestOptions& options_;
@@ -82,12 +76,12 @@ Result<void> FolderRun::open() {
     const std::string store = context_.store == nullptr ? "" : std::filesystem::weakly_canonical(context_.store->dir(), failed).string();
     if (!store.empty() && (store == path_ || store.starts_with(path_ == "/" ? path_ : path_ + "/")))
         return make_error(ErrorCode::invalid_argument, fmt::format("the store {} lies in the folder {}: it would take itself in", store, path_), "ingest another folder, or choose another --store and --home");
-    return trees_.open({{kVolume, path_}});
+    return trees_.open({{kFolderVolume, path_}});
 }
 
 Result<void> FolderRun::identify() {
-    const MountEntry& mount = trees_.mount_of(kVolume);
-    identity_ = blake3_of(as_bytes(folder_identity(machine_id(), filesystem_identity(mount, trees_.root_of(kVolume)), path_inside(mount, path_))));
+    const MountEntry& mount = trees_.mount_of(kFolderVolume);
+    identity_ = blake3_of(as_bytes(folder_identity(machine_id(), filesystem_identity(mount, trees_.root_of(kFolderVolume)), path_inside(mount, path_))));
     medium_hash_ = options_.medium_hash.value_or(medium_hash_of(identity_));
     hash_method_ = options_.medium_hash ? "given" : "directory";
     TRY_ASSIGN(lock_, context_.catalog.lock("medium-" + medium_hash_));
@@ -135,14 +129,13 @@ Result<void> FolderRun::enumerate() {
     EnumerationTarget target{context_.catalog, key, medium_hash_, image_id, options_.copy.worker_id, now};
     target.again = again;
     target.lives = true;
-    target.dev = static_cast<int64_t>(trees_.mount_of(kVolume).device());
-    VolumeRow row = row_of(medium_hash_, image_id, volume());
-    TRY(context_.catalog.put_volume(row));
+    target.dev = static_cast<int64_t>(trees_.mount_of(kFolderVolume).device());
+    const Volume here = folder_volume(trees_.mount_of(kFolderVolume));
+    TRY(context_.catalog.put_volume(row_of(medium_hash_, image_id, here)));
     const DamageMap nothing_known(0, nullptr, {});
     const ImageGeometry no_image;
-    const Volume here = volume();
-    PlacedReader reader(trees_.of(kVolume), no_image, here, numbers_of(trees_.mount_of(kVolume)), std::nullopt);
-    TRY_ASSIGN(const EnumeratedVolume listed, enumerate_with(reader, target, volume(), nothing_known, std::nullopt, options_.exclude, context_.cancel));
+    PlacedReader reader(trees_.of(kFolderVolume), no_image, here, numbers_of(trees_.mount_of(kFolderVolume)), std::nullopt);
+    TRY_ASSIGN(const EnumeratedVolume listed, enumerate_with(reader, target, here, nothing_known, std::nullopt, options_.exclude, context_.cancel));
     TRY(context_.catalog.put_volume(row_of(medium_hash_, image_id, listed.volume)));
     TRY(context_.catalog.mark_excluded(key));
 

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "ingest/tree_stages.h"
+
 namespace ntt {
 
 void clear_left_mount(Env& env, const MountHelper& helper, const std::string& medium_hash, spdlog::logger& log) {
@@ -62,13 +64,10 @@ std::string MountedMedium::reason_of(const Volume& volume) const {
     return "";
 }
 
-MountState MountedMedium::state(const std::string&) {
-    if (!trees_.all_mounted()) return MountState::missing;
-    return trees_.all_accessible(cancel_) ? MountState::ok : MountState::inaccessible;
-}
+MountState MountedMedium::state(const std::string&) { return mount_state_of(trees_, cancel_); }
 
 Result<void> MountedMedium::remount(const std::string&) {
-    if (!ours_ && trees_.all_mounted() && trees_.all_accessible(cancel_))
+    if (!ours_ && mount_state_of(trees_, cancel_) == MountState::ok)
         return make_error(ErrorCode::busy, "the mount was found in place, and is in order");
     trees_.close();
     if (Result<void> gone = unmount_image(helper_, medium_hash_); !gone.ok()) log_.warn("before the remount: {}", gone.error().text());

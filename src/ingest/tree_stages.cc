@@ -9,6 +9,11 @@
 
 namespace ntt {
 
+MountState mount_state_of(Trees& trees, const CancelToken& cancel) {
+    if (!trees.all_mounted()) return MountState::missing;
+    return trees.all_accessible(cancel) ? MountState::ok : MountState::inaccessible;
+}
+
 Result<CopyReport> copy_tree(const IngestContext& context, const IngestOptions& options, MediumKey medium, const std::string& medium_hash, Trees& trees,
                              MountControl& mounts, const ByteSource* image) {
     Result<std::unique_ptr<KernelLog>> opened = open_kernel_log();

@@ -11,6 +11,9 @@
 
 namespace ntt {
 
+// Of a medium whose trees these are, for MountControl.
+MountState mount_state_of(Trees& trees, const CancelToken& cancel);
+
 // Copies what is pending, with a DiagnosticService of this run.
 Result<CopyReport> copy_tree(const IngestContext& context, const IngestOptions& options, MediumKey medium, const std::string& medium_hash, Trees& trees,
                              MountControl& mounts, const ByteSource* image);

@@ -115,6 +115,16 @@ Result<Fd> open_folder_in(const Fd& folder, const std::string& name) {
     return opened(open_quietly(folder.raw(), name.c_str(), O_DIRECTORY | O_NOFOLLOW), "open folder", name);
 }
 
+Result<Fd> open_folder_below(const Fd& root, std::string_view path) {
+    TRY_ASSIGN(Fd folder, open_folder_in(root, "."));
+    while (!path.empty()) {
+        const size_t slash = std::min(path.find('/'), path.size());
+        TRY_ASSIGN(folder, open_folder_in(folder, std::string(path.substr(0, slash))));
+        path.remove_prefix(std::min(slash + 1, path.size()));
+    }
+    return folder;
+}
+
 FolderNames names_in(const Fd& folder) {
     FolderNames out;
     const int own = ::fcntl(folder.raw(), F_DUPFD_CLOEXEC, 0);
@@ -148,14 +158,13 @@ Result<std::string> link_target(const Fd& folder, const std::string& name) {
 }
 
 Result<Fd> open_file_below(const Fd& root, std::string_view path) {
+    const size_t slash = path.rfind('/');
     Fd folder;
-    const Fd* at = &root;
-    for (size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/')) {
-        TRY_ASSIGN(folder, open_folder_in(*at, std::string(path.substr(0, slash))));
-        at = &folder;
-        path.remove_prefix(slash + 1);
+    if (slash != std::string_view::npos) {
+        TRY_ASSIGN(folder, open_folder_below(root, path.substr(0, slash)));
     }
-    const std::string name(path);
+    const Fd* const at = folder.valid() ? &folder : &root;
+    const std::string name(slash == std::string_view::npos ? path : path.substr(slash + 1));
     // Looked at first: opening a device may do things, and a FIFO has nothing to read.
     TRY_ASSIGN(const FileFacts before, facts_of(*at, name));
     if (before.type != 'f') return errno_error(ENOENT, "open " + name);

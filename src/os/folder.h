@@ -42,6 +42,8 @@ Result<Fd> open_folder(const std::string& path);                         // foll
 // Whether `path` can be looked at, asked by a process that may be killed: ETIMEDOUT if its filesystem does not answer in time.
 Result<void> answers_in_time(const std::string& path, std::chrono::milliseconds limit);
 Result<Fd> open_folder_in(const Fd& folder, const std::string& name);
+// Below `root`, part by part; the root itself for an empty path.
+Result<Fd> open_folder_below(const Fd& root, std::string_view path);
 FolderNames names_in(const Fd& folder);
 Result<FileFacts> facts_of(const Fd& folder, const std::string& name);
 Result<FileFacts> facts_of(const Fd& file);

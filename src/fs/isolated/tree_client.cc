@@ -66,13 +66,13 @@ Result<Message> TreeClient::ask(MessageType type, std::string_view bytes, const 
     return error ? *std::move(error) : of_the_tree(process_->broken("failed"), action);
 }
 
-Result<size_t> TreeClient::look(const std::string& path, const CancelToken& cancel) {
+Result<void> TreeClient::look(const std::string& path, const CancelToken& cancel) {
     TRY(start());
     if (here_) return here_->look(path);
     const std::string action = "look for " + to_terminal_text(path);
     TRY_ASSIGN(const Message answer, ask(MessageType::tree_content, encode_tree_content({{path, "", 0, std::nullopt, 0}, 0, 0}), action, cancel));
     if (!is(answer, MessageType::bytes) || !answer.bytes.empty()) return of_the_tree(process_->broken("bytes"), action);
-    return size_t{0};
+    return {};
 }
 
 Result<void> TreeClient::check(const CancelToken& cancel) {

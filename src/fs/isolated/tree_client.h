@@ -28,7 +28,7 @@ public:
     Result<size_t> read(const TreeFile& file, uint64_t offset, ByteSpan out, const CancelToken& cancel);
 
     // Tree::look(), with the Errors of read().
-    Result<size_t> look(const std::string& path, const CancelToken& cancel);
+    Result<void> look(const std::string& path, const CancelToken& cancel);
     // Tree::check(), likewise.
     Result<void> check(const CancelToken& cancel);
 

@@ -57,7 +57,7 @@ private:
     };
 
     Result<void> list_folder(const std::string& path, std::vector<std::string>& pending) {
-        const Result<Fd> folder = open(path);
+        const Result<Fd> folder = open_folder_below(root_, path);
         if (!folder.ok()) {
             note("directory_unreadable", path, folder.error(), "could not be opened: files may be missing here", {});
             return {};
@@ -71,19 +71,6 @@ private:
             TRY(take(*folder, path, name, pending));
         }
         return {};
-    }
-
-    Result<Fd> open(const std::string& path) {
-        if (path.empty()) return open_folder_in(root_, ".");
-        Fd folder;
-        const Fd* at = &root_;
-        for (size_t begin = 0; begin < path.size();) {
-            const size_t end = std::min(path.find('/', begin), path.size());
-            TRY_ASSIGN(folder, open_folder_in(*at, path.substr(begin, end - begin)));
-            at = &folder;
-            begin = end + 1;
-        }
-        return folder;
     }
 
     Result<void> take(const Fd& folder, const std::string& parent, const std::string& name, std::vector<std::string>& pending) {
@@ -186,9 +173,9 @@ private:
 
 Result<void> Tree::list(EntrySink& sink, const CancelToken& cancel) { return Walk(root_, sink, cancel).run(); }
 
-Result<size_t> Tree::look(const std::string& path) {
+Result<void> Tree::look(const std::string& path) const {
     TRY(open_file_below(root_, path));
-    return size_t{0};
+    return {};
 }
 
 Result<void> Tree::check() const {

@@ -40,7 +40,7 @@ public:
     Result<size_t> read(const TreeFile& file, uint64_t offset, ByteSpan out);
 
     // Whether there is a file with this name. Nothing of it is read.
-    Result<size_t> look(const std::string& path);
+    Result<void> look(const std::string& path) const;
     // Whether the root can still be looked at.
     Result<void> check() const;
 
