@@ -81,7 +81,7 @@ Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std:
     options.reader.fat_timezone = settings.fat_timezone;
     TRY(check_fat_options(options.reader));
     TRY_ASSIGN(options.reader.program, session.reader_program());
-    options.startup_error_limit = settings.startup_error_limit;
+    options.copy.startup_error_limit = settings.startup_error_limit;
     options.engine = engine == "image" ? Engine::image : engine == "mount" ? Engine::mount : Engine::automatic;
     if (options.engine != Engine::image) {
         const Result<std::string> helper = find_program(session.io(), "ntt-mount-helper");
@@ -109,6 +109,7 @@ std::string worker_name(const std::string& chosen) {
 
 Result<std::unique_ptr<Ingesting>> Ingesting::open(Session& session, IngestGoal goal, Keep keep) {
     std::unique_ptr<Ingesting> out(new Ingesting(session));
+    session.out().outlive_reader();
     if (keep == Keep::nothing) {
         TRY(out->scratch_.make());
         TRY_ASSIGN(out->catalog_,

@@ -30,6 +30,8 @@ CauseClass class_of(Cause cause);
 
 // The contract's `claimed_by` of a damaged or unreadable inode: FAT_ERROR_SKIP, IO_ERROR_SKIP or DIAGNOSTIC_SKIP:<CAUSE>.
 std::string claimed_by_of(Cause cause);
+// That of an inode whose attempts are used up.
+constexpr const char* kRetriesUsedUp = "MAX_RETRIES_EXCEEDED";
 
 // One sentence for people: what happened and what to do next.
 std::string_view explain(Cause cause);

@@ -90,7 +90,8 @@ public:
     virtual Result<void> commit_outcomes(MediumKey medium, const std::string& store_id, std::span<const CopyOutcome> outcomes,
                                          std::span<const EventRow> events, const std::string& at) = 0;
     virtual Result<Totals> totals(MediumKey medium) = 0;
-    // Inodes with `limit` or more recorded errors that are pending become MAX_RETRIES_EXCEEDED. Returns how many.
+    // Inodes with `limit` or more recorded errors that are pending become MAX_RETRIES_EXCEEDED, but for those of which a verdict
+    // says what can be read: that is still to be had. Returns how many.
     virtual Result<uint64_t> give_up_on_errors(MediumKey medium, int limit, const std::string& at) = 0;
     virtual Result<uint64_t> requeue(const RequeueFilter& filter) = 0;
 

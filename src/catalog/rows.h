@@ -125,6 +125,7 @@ struct WorkItem {
     uint64_t missing_bytes = 0;
     std::optional<Cause> cause;
     std::vector<MissingRow> missing;
+    int failures = 0;    // recorded in earlier runs, since it was last put into the queue
 };
 
 // What became of one inode. Status pending: this host could not read it; `error` is recorded and it stays in the queue.

@@ -335,7 +335,7 @@ private:
             out.outcome.status = Status::damaged;
             out.outcome.partial_blobid = id;
             out.outcome.cause = item.cause;
-            out.outcome.claimed_by = claimed_by_of(*item.cause);
+            out.outcome.claimed_by = item.failures >= options_.startup_error_limit ? kRetriesUsedUp : claimed_by_of(*item.cause);
         } else {
             out.outcome.status = Status::stored;
             out.outcome.blobid = id;

@@ -32,6 +32,7 @@ struct CopyOptions {
     int64_t group_us = 5'000'000;      // or when its first file has waited this long
     unsigned read_attempts = 3;        // of one file, when this computer fails to read the image; then it stays pending
     uint64_t suspect_run_bytes = 4096; // runs of one pattern from this length on may be sectors nobody read (suspect_runs.h); 0 = do not look
+    int startup_error_limit = 5;       // recorded failures after which a file is given up, with what the verdict lets be read of it
     std::string worker_id;             // stands in events
     std::optional<std::set<int>> volumes;  // only files of these
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <deque>
 #include <queue>
 #include <set>
@@ -40,7 +41,7 @@ public:
             return {};
         }
         TRY(start_writer());
-        return writer_->append(bytes);
+        return is_hole(bytes) ? writer_->append_hole(bytes.size()) : writer_->append(bytes);
     }
     Result<void> add_zeros(uint64_t length) {
         static const std::vector<uint8_t> zeros(64 << 10);
@@ -66,6 +67,11 @@ public:
     Result<StagedBlob> finish(const BlobId& id) { return writer_ ? writer_->finish(id) : store_.stage(kind_, id, head_); }
 
 private:
+    // A sparse file of a folder is not to become a dense one.
+    static bool is_hole(ByteView bytes) {
+        return bytes.size() >= kHoleBytes && bytes.front() == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+    }
+
     Result<void> start_writer() {
         if (writer_) return {};
         TRY_ASSIGN(writer_, store_.start(kind_));
@@ -188,7 +194,7 @@ private:
         const bool numbered = !job_.trees.mount_of(item.volume).fs_type.starts_with("fuse");
         TreeFile file{paths.front(), numbered ? item.fs_ino : "", item.size, item.mtime, item.mtime_ns};
         if (!item.cause && job_.image == nullptr) judge_by_device(item);
-        const bool predicted = item.cause && decided_beforehand(item);
+        const bool predicted = item.cause && (decided_beforehand(item) || item.failures >= options_.startup_error_limit);
         if (predicted) return finish_salvaged(item, file, *item.cause, {}, std::nullopt);
 
         const std::optional<uint64_t> mark = kernel_mark();
@@ -511,7 +517,7 @@ private:
             if (!ending) cause = largest_cause(missing);
         }
         out.outcome.cause = cause;
-        out.outcome.claimed_by = ending && ending->retries_used_up ? "MAX_RETRIES_EXCEEDED" : claimed_by_of(*cause);
+        out.outcome.claimed_by = (ending && ending->retries_used_up) || item.failures >= options_.startup_error_limit ? kRetriesUsedUp : claimed_by_of(*cause);
         if (!evidence.empty()) out.outcome.evidence = evidence_of(evidence, missing);
         else if (!reading.missing.empty() || is_new) out.outcome.evidence = evidence_of("{}", missing);
         if (ending) {

@@ -156,7 +156,7 @@ Result<void> FolderRun::copy() {
     if (options_.goal == IngestGoal::enumerate) return {};
     NTT_CHECK(context_.store != nullptr, "copying without a store");
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_hash_));
-    TRY(context_.catalog.give_up_on_errors(key, options_.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
+    TRY(context_.catalog.give_up_on_errors(key, options_.copy.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
     FolderMount mount(trees_, context_.cancel);
     TRY_ASSIGN(report_.copy, copy_tree(context_, options_, key, medium_hash_, trees_, mount, nullptr));
     return {};

@@ -175,6 +175,9 @@ Result<std::optional<MediumRow>> Run::medium_at_this_path() {
 }
 
 Result<void> Run::refuse_if_changed(const BlobId& now) {
+    if (medium_->kind == "directory")
+        return make_error(ErrorCode::source_changed, fmt::format("the medium {} is a folder, {}, and no image", medium_->medium_hash, medium_->image_path),
+                          "nothing was touched; give the image another --medium-hash");
     TRY_ASSIGN(const std::vector<ImageRow> images, context_.catalog.images(medium_->medium_hash));
     const auto same = std::find_if(images.rbegin(), images.rend(), [&](const ImageRow& row) { return row.digest == now.hex(); });
     if (same == images.rend()) {
@@ -507,7 +510,7 @@ Result<void> Run::copy() {
     if (options_.goal == IngestGoal::enumerate) return {};
     NTT_CHECK(context_.store != nullptr, "copying without a store");
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
-    TRY(context_.catalog.give_up_on_errors(key, options_.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
+    TRY(context_.catalog.give_up_on_errors(key, options_.copy.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
     const CopyJob job{{context_.env, *context_.store, context_.catalog, key, medium_->medium_hash, context_.clock, context_.cancel, context_.progress, context_.log},
                       *image_.source, volumes_, reader_};
     CopyOptions copying = options_.copy;
@@ -605,6 +608,9 @@ Result<IngestReport> copy_medium(const IngestContext& context, const std::string
     TRY_ASSIGN(const MediumRow medium, context.catalog.resolve_medium(medium_hash));
     IngestOptions of_this_medium = options;
     of_this_medium.medium_hash = medium.medium_hash;
+    if (medium.image_path.empty())
+        return make_error(ErrorCode::not_found, fmt::format("the medium {} has neither an image nor a folder in the catalog", medium.medium_hash),
+                          "it was loaded from an enumeration: load that again with --image IMAGE, or with --root DIR for a mounted tree");
     if (medium.kind == "directory") return ingest_folder(context, medium.image_path, of_this_medium, FolderWork::copy);
     if (!of_this_medium.map_path) of_this_medium.map_path = medium.map_path;
     return ingest_image(context, medium.image_path, of_this_medium);

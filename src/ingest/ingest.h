@@ -49,7 +49,6 @@ struct IngestOptions {
     IngestGoal goal = IngestGoal::copy;
     ReaderOptions reader;
     CopyOptions copy;
-    int startup_error_limit = 5;             // recorded failures after which a pending inode is given up at start
     Engine engine = Engine::automatic;
     TreeOptions tree;
     ExcludePatterns exclude;

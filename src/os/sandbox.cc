@@ -37,7 +37,7 @@ constexpr std::array kAllowed = {
     SCMP_SYS(lseek),         SCMP_SYS(brk),          SCMP_SYS(munmap),       SCMP_SYS(mremap),     SCMP_SYS(madvise),
     SCMP_SYS(futex),         SCMP_SYS(sched_yield),  SCMP_SYS(nanosleep),    SCMP_SYS(clock_nanosleep),
     SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),         SCMP_SYS(getrandom),  SCMP_SYS(getpid),
-    SCMP_SYS(gettid),        SCMP_SYS(getppid),      SCMP_SYS(tgkill),       SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(gettid),        SCMP_SYS(getppid),      SCMP_SYS(rt_sigreturn),
     SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(setitimer),  SCMP_SYS(restart_syscall),
     SCMP_SYS(exit),          SCMP_SYS(exit_group),   SCMP_SYS(getrusage),    SCMP_SYS(sysinfo),
 };
@@ -88,6 +88,8 @@ bool allow(scmp_filter_ctx filter, Scope scope) {
         if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) != 0) return false;
     for (const int call : kRefused)
         if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), call, 0) != 0) return false;
+    // A signal to itself: abort() needs it.
+    if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()), 0)) != 0) return false;
     // Memory, but none that can be executed.
     for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
         if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) != 0) return false;

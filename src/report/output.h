@@ -19,9 +19,15 @@ public:
     // One object on one line: JSON Lines.
     Result<void> json(const Json& object);
     Result<void> flush();
+    // For commands whose work matters more than what they print: once the reader has gone, the rest is not printed, and
+    // that is no failure.
+    void outlive_reader() { outlives_reader_ = true; }
 
 private:
+    Result<void> failed();
+
     std::FILE* file_;
+    bool outlives_reader_ = false, reader_is_gone_ = false;
 };
 
 bool reader_gone(const Error& error);

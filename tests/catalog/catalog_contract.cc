@@ -647,9 +647,8 @@ TEST_P(CatalogContract, totals_add_up_over_every_outcome) {
 TEST_P(CatalogContract, five_recorded_errors_are_enough_and_what_was_not_read_is_missing) {
     InodeRow row = file_row(1, 1000);
     row.errors = {"1", "2", "3", "4", "5"};
-    row.cause = Cause::BAD_SECTOR;
-    row.missing_bytes = 100;
-    add(row, std::vector<MissingRow>{{100, 100, 612, Cause::BAD_SECTOR}});
+    row.error_type = "io_error";
+    add(row);
     InodeRow four = file_row(2);
     four.errors = {"1", "2", "3", "4"};
     add(four);
@@ -665,6 +664,29 @@ TEST_P(CatalogContract, five_recorded_errors_are_enough_and_what_was_not_read_is
     EXPECT_EQ(sum, 1000u);
     ASSERT_OK_ASSIGN(const uint64_t again, catalog_->give_up_on_errors(medium_, 5, kTime));
     EXPECT_EQ(again, 0u);
+}
+
+TEST_P(CatalogContract, five_recorded_errors_do_not_take_what_a_verdict_lets_be_read) {
+    InodeRow row = file_row(1, 1000);
+    row.errors = {"1", "2", "3", "4", "5"};
+    row.cause = Cause::BAD_SECTOR;
+    row.missing_bytes = 100;
+    add(row, std::vector<MissingRow>{{100, 100, 612, Cause::BAD_SECTOR}});
+    ASSERT_OK_ASSIGN(const uint64_t given_up, catalog_->give_up_on_errors(medium_, 5, kTime));
+    EXPECT_EQ(given_up, 0u);
+    ASSERT_OK_ASSIGN(const auto items, catalog_->work_items(medium_, std::vector<int64_t>{row_of(1)}));
+    EXPECT_EQ(items.at(0).failures, 5);
+    RequeueFilter filter;
+    filter.medium_hash = kHash;
+    ASSERT_OK(catalog_->requeue(filter));
+    InodeRow whole_lost = file_row(2, 1000);
+    whole_lost.errors = row.errors;
+    whole_lost.cause = Cause::BAD_SECTOR;
+    whole_lost.missing_bytes = 1000;
+    add(whole_lost, std::vector<MissingRow>{{0, 1000, 612, Cause::BAD_SECTOR}});
+    ASSERT_OK_ASSIGN(const uint64_t again, catalog_->give_up_on_errors(medium_, 5, kTime));
+    EXPECT_EQ(again, 1u);
+    EXPECT_EQ(get(2).cause, Cause::BAD_SECTOR);
 }
 
 TEST_P(CatalogContract, a_requeued_inode_is_pending_and_its_older_errors_do_not_count) {

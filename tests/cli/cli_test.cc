@@ -7,6 +7,7 @@
 
 #include <csignal>
 
+#include "report/output.h"
 #include "world.h"
 
 namespace ntt::test {
@@ -105,6 +106,22 @@ TEST_F(Writing, a_reader_that_goes_away_ends_a_listing_without_a_word) {
     EXPECT_EQ(run_into(out), 0);
     std::fclose(out);
     EXPECT_EQ(std::ftell(err_), 0);
+}
+
+TEST_F(Writing, work_goes_on_when_its_reader_has_gone) {
+    std::signal(SIGPIPE, SIG_IGN);
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    close(ends[0]);
+    std::FILE* file = fdopen(ends[1], "w");
+    std::setvbuf(file, nullptr, _IONBF, 0);
+    Output strict(file), working(file);
+    EXPECT_TRUE(reader_gone(strict.text("x").error()));
+    working.outlive_reader();
+    ASSERT_OK(working.text("x"));
+    ASSERT_OK(working.json({{"type", "summary"}}));
+    ASSERT_OK(working.flush());
+    std::fclose(file);
 }
 
 TEST_F(Writing, output_that_cannot_be_written_is_a_failure) {

@@ -24,3 +24,14 @@ grep "MAX RETRIES REACHED" copier.log | grep -q "ino=$ino retry=50 (WOULD SKIP I
 [ "$(sql "SELECT copied, claimed_by IS NULL FROM inode WHERE medium_hash='$medium' AND ino=$ino")" = "0|1" ] || fail "the inode is not pending"
 [ "$(sql "SELECT count(*) FROM inode WHERE status='stored'")" = 3 ] || fail "the whole files are not stored"
 [ "$(sql "SELECT count(*) FROM diagnostic_event")" = 0 ] || fail "observe keeps no events"
+
+# Five recorded failures end it at the next start, and what can be read of it is kept
+for run in 2 3 4 5; do
+    ./ntt-copier --medium-hash $medium --diagnostics observe --config ntt.toml >/dev/null 2>&1 && fail "run $run: exit code 0"
+done
+[ "$(sql "SELECT copied, json_array_length(errors) FROM inode WHERE medium_hash='$medium' AND ino=$ino")" = "0|5" ] || fail "not five errors"
+status=0
+./ntt-copier --medium-hash $medium --diagnostics observe --config ntt.toml >/dev/null 2>&1 || status=$?
+[ $status = 3 ] || fail "exit code $status at the end, not 3"
+[ "$(sql "SELECT copied, claimed_by, status, missing_bytes FROM inode WHERE medium_hash='$medium' AND ino=$ino")" = "1|MAX_RETRIES_EXCEEDED|damaged|619008" ] ||
+    fail "$(sql "SELECT copied, claimed_by, status, missing_bytes FROM inode WHERE medium_hash='$medium' AND ino=$ino")"

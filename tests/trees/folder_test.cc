@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <thread>
 
@@ -27,6 +28,24 @@ protected:
     TempDir dir_;
     Ntt ntt_;
 };
+
+TEST_F(Folder, ASparseFileIsNoDenseOneInTheStore) {
+    const int64_t size = int64_t{256} << 20;
+    std::string middle(100'000, 'm');
+    {
+        std::ofstream file(dir_ / "disk.raw", std::ios::binary);
+        file.seekp(128 << 20);
+        file << middle;
+    }
+    fs::resize_file(dir_ / "disk.raw", static_cast<uintmax_t>(size));
+    ASSERT_EQ(ingest().exit, 0);
+    const std::string blob = ntt_.json({"files", "folder", "--path", "disk.raw"}).object("file")["blobid"];
+    struct stat status {};
+    ASSERT_EQ(::stat(ntt_.blob_path(blob).c_str(), &status), 0);
+    EXPECT_EQ(status.st_size, size);
+    EXPECT_LT(status.st_blocks * 512, int64_t{2} << 20);
+    EXPECT_EQ(must("cmp " + shell_quoted(dir_ / "disk.raw") + " " + shell_quoted(ntt_.blob_path(blob))), "");
+}
 
 // find(1) is the oracle for names and what stat(2) says of them.
 TEST_F(Folder, RecordsWhatFindDoesAndMore) {

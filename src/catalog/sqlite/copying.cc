@@ -47,7 +47,7 @@ Result<std::vector<WorkItem>> SqliteCatalog::work_items(MediumKey medium, std::s
     TRY_ASSIGN(const Scope scope, db_->begin_reading());
     TRY_ASSIGN(Query query,
                db_->prepared("SELECT volume, ino, image_id, coalesce(fs_ino, CAST(ino AS TEXT)), stream, size, mtime, mtime_ns, access, extents, "
-                             "missing_bytes, cause FROM inode_row WHERE row=?1 AND medium=?2"));
+                             "missing_bytes, cause, coalesce(json_array_length(errors), 0) - errors_before_requeue FROM inode_row WHERE row=?1 AND medium=?2"));
     std::vector<WorkItem> out;
     out.reserve(rows.size());
     for (const int64_t row : rows) {
@@ -67,6 +67,7 @@ Result<std::vector<WorkItem>> SqliteCatalog::work_items(MediumKey medium, std::s
         item.extents = query.text();
         item.missing_bytes = query.size();
         item.cause = query.maybe_word<Cause>(cause_from);
+        item.failures = static_cast<int>(query.integer());
         TRY(query.row_is_sound());
         if (item.cause || item.missing_bytes > 0) {
             TRY_ASSIGN(item.missing, missing_ranges(hash, item.volume, item.ino));
@@ -223,7 +224,8 @@ Result<uint64_t> SqliteCatalog::give_up_on_errors(MediumKey medium, int limit, c
                        "SELECT row, ino, volume, size, coalesce(cause, CASE WHEN error_type='permission_error' THEN 'PERMISSION' "
                        "WHEN error_type='path_error' THEN 'MISSING_FILE' WHEN errors ->> '$[#-1]' LIKE '%timed out%' THEN 'TIMEOUT' ELSE 'IO_ERROR' END), partial_blobid IS NOT NULL "
                        "FROM inode_row WHERE medium=?1 AND copied=0 AND claimed_by IS NULL AND errors IS NOT NULL "
-                       "AND json_array_length(errors) - errors_before_requeue >= ?2"));
+                       "AND json_array_length(errors) - errors_before_requeue >= ?2 "
+                       "AND (cause IS NULL OR missing_bytes >= size OR partial_blobid IS NOT NULL)"));
         rows.bind(static_cast<int64_t>(medium), limit);
         for (;;) {
             TRY_ASSIGN(const bool row, rows.next());
