@@ -18,6 +18,7 @@ std::unique_ptr<Command> make_export_command();
 std::unique_ptr<Command> make_verify_command();
 std::unique_ptr<Command> make_requeue_command();
 std::unique_ptr<Command> make_events_command();
+std::unique_ptr<Command> make_doctor_command();
 std::unique_ptr<Command> make_help_command();
 
 const std::vector<CommandEntry>& commands() {
@@ -40,6 +41,7 @@ const std::vector<CommandEntry>& commands() {
         // upkeep
         {"verify", make_verify_command},
         {"requeue", make_requeue_command},
+        {"doctor", make_doctor_command},
         {"help", make_help_command},
     };
     return kCommands;

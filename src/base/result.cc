@@ -24,6 +24,8 @@ std::string_view to_string(ErrorCode code) {
         case ErrorCode::malformed: return "malformed";
         case ErrorCode::parser_crash: return "parser_crash";
         case ErrorCode::parser_timeout: return "parser_timeout";
+        case ErrorCode::unavailable: return "unavailable";
+        case ErrorCode::lease_lost: return "lease_lost";
     }
     NTT_CHECK(false, "unknown ErrorCode");
     return {};

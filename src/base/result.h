@@ -31,6 +31,8 @@ enum class ErrorCode : uint8_t {
     malformed,          // a file that must be well-formed (map, configuration) is not
     parser_crash,       // the process that parses a volume died or broke its protocol
     parser_timeout,     // it made no progress for too long
+    unavailable,        // a server cannot be reached, or was lost in the middle
+    lease_lost,         // somebody else has the right to this work now
 };
 
 std::string_view to_string(ErrorCode code);

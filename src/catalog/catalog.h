@@ -1,4 +1,4 @@
-// The catalog: what was found on each medium and what became of it. Implementations: sqlite/ (and later postgres/).
+// The catalog: what was found on each medium and what became of it. Implementations: sqlite/ (one machine), postgres/ (many).
 #pragma once
 
 #include <functional>
@@ -26,8 +26,16 @@ public:
     virtual Result<void> commit() = 0;
 };
 
+// Something that one process has at a time; it ends with this object and with its process.
+class CatalogLock {
+public:
+    virtual ~CatalogLock() = default;
+};
+
 // One connection. Used by one thread at a time. Errors: busy (another process writes; after a wait), schema,
-// catalog_damaged, no_space, io. Writing calls outside a transaction are each a transaction of their own.
+// catalog_damaged, no_space, io; of a server also unavailable (the connection is lost: open another). Writing calls outside a
+// transaction are each a transaction of their own. Inside one, errors of rows that are added may come with a later call,
+// at the latest with commit().
 class Catalog {
 public:
     virtual ~Catalog() = default;
@@ -35,8 +43,9 @@ public:
     // --- transactions and locks ---
     virtual Result<std::unique_ptr<CatalogTransaction>> begin() = 0;
     // A lock that other processes on this catalog see and that dies with its owner. `name`: letters, digits, '-'.
-    // busy if it is taken. Independent of transactions.
-    virtual Result<FileLock> lock(const std::string& name) = 0;
+    // busy if it is taken. Independent of transactions. Must not outlive the catalog.
+    enum class Sharing { alone, with_others };
+    virtual Result<std::unique_ptr<CatalogLock>> lock(const std::string& name, Sharing sharing = Sharing::alone) = 0;
 
     // --- media, images, volumes ---
     virtual Result<MediumKey> add_medium(const MediumRow& row) = 0;          // already_exists if the hash is known
@@ -79,7 +88,8 @@ public:
     virtual Result<void> replace_inode(MediumKey medium, const InodeRow& row, std::span<const MissingRow> missing) = 0;
 
     // --- copying ---
-    // Row keys of all pending regular files (copied=false AND claimed_by IS NULL), in order of first_offset.
+    // Row keys of all pending regular files (copied=false AND claimed_by IS NULL), in order of first_offset. Of use to this
+    // object only, until the next call.
     // `volumes`: of these only; null: of all.
     virtual Result<std::vector<int64_t>> pending_rows(MediumKey medium, const std::set<int>* volumes = nullptr) = 0;
     virtual Result<std::vector<WorkItem>> work_items(MediumKey medium, std::span<const int64_t> rows) = 0;
@@ -114,12 +124,19 @@ public:
     virtual Result<std::vector<BlobProblem>> rows_without_blob(size_t limit) = 0;
 };
 
-// Opens (and creates) a catalog and migrates it to this program's schema. URL: "sqlite:FILE".
-// schema: made by a newer program. `vfs` names an SQLite VFS, for tests.
+// Opens a catalog and migrates it to this program's schema; a file is created, a database of a server is not. URL:
+// "sqlite:FILE" or "postgresql://…" as libpq takes it. schema: made by a newer program. `vfs` names an SQLite VFS, for tests.
 struct CatalogOptions {
     std::string vfs;
     int busy_timeout_ms = 60'000;
 };
 Result<std::unique_ptr<Catalog>> open_catalog(Env& env, const Clock& clock, const std::string& url, const CatalogOptions& options = {});
+
+// For implementations: the one medium that `text` can mean; not_found, or invalid_argument naming the candidates.
+Result<MediumRow> only_candidate(const std::string& text, std::vector<MediumRow> candidates);
+Error unknown_medium(const std::string& text);
+// Whether `name` can name a lock.
+Result<void> check_lock_name(const std::string& name);
+constexpr size_t kShortestPrefix = 4;  // of a hash, that a medium is looked up by
 
 }  // namespace ntt

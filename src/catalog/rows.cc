@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "base/check.h"
 
@@ -9,6 +10,8 @@ namespace ntt {
 namespace {
 
 constexpr std::array<std::string_view, 6> kStatusNames = {"pending", "stored", "damaged", "unreadable", "excluded", "nonfile"};
+
+uint64_t end_of(const MissingRow& range) { return checked_add(range.file_offset, range.length).value_or(UINT64_MAX); }
 
 }  // namespace
 
@@ -25,7 +28,6 @@ std::optional<Status> status_from(std::string_view text) {
 }
 
 std::vector<MissingRow> merged(std::vector<MissingRow> ranges) {
-    const auto end_of = [](const MissingRow& range) { return checked_add(range.file_offset, range.length).value_or(UINT64_MAX); };
     std::sort(ranges.begin(), ranges.end(), [](const MissingRow& a, const MissingRow& b) {
         return a.file_offset != b.file_offset ? a.file_offset < b.file_offset : a.length > b.length;
     });
@@ -53,6 +55,31 @@ std::vector<MissingRow> merged(std::vector<MissingRow> ranges) {
         out.push_back(range);
     }
     return out;
+}
+
+uint64_t total_length(const std::vector<MissingRow>& ranges) {
+    uint64_t sum = 0;
+    for (const MissingRow& range : ranges) sum = checked_add(sum, range.length).value_or(UINT64_MAX);
+    return sum;
+}
+
+std::vector<MissingRow> rest_of(const std::vector<MissingRow>& ranges, uint64_t size, Cause cause) {
+    std::vector<MissingRow> out;
+    uint64_t at = 0;
+    for (const MissingRow& range : ranges) {
+        if (range.file_offset >= size) break;
+        if (range.file_offset > at) out.push_back({at, range.file_offset - at, std::nullopt, cause});
+        at = std::max(at, end_of(range));
+    }
+    if (at < size) out.push_back({at, size - at, std::nullopt, cause});
+    return out;
+}
+
+std::optional<std::string_view> InodeRow::own_fs_ino() const {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, ino).ptr;
+    if (fs_ino == std::string_view(digits, static_cast<size_t>(end - digits))) return std::nullopt;
+    return fs_ino;
 }
 
 }  // namespace ntt

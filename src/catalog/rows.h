@@ -64,6 +64,9 @@ struct MissingRow {
 };
 // Sorted, disjoint (an earlier range wins), and neighbours in file and image with one cause joined.
 std::vector<MissingRow> merged(std::vector<MissingRow> ranges);
+uint64_t total_length(const std::vector<MissingRow>& ranges);
+// The parts of [0, size) that no range covers, as ranges of `cause`. `ranges`: as merged() gives them.
+std::vector<MissingRow> rest_of(const std::vector<MissingRow>& ranges, uint64_t size, Cause cause);
 
 struct InodeRow {
     int volume = 0;
@@ -97,6 +100,8 @@ struct InodeRow {
     std::optional<std::string> mime_type;
     std::optional<std::string> processed_at;
 
+    // fs_ino where it says more than `ino` in decimal does.
+    std::optional<std::string_view> own_fs_ino() const;
     // The contract's rule: totals and listings count a row by its status if copied, else as pending.
     Status counted_as() const { return copied ? status : Status::pending; }
 };

@@ -216,7 +216,7 @@ private:
     std::vector<Part> parts_;
     std::optional<OpenedImage> image_;
     std::optional<BlobId> digest_;
-    std::optional<FileLock> lock_;
+    std::unique_ptr<CatalogLock> lock_;
     std::optional<MediumRow> medium_;
     bool known_ = false;
 };

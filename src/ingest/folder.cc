@@ -65,7 +65,7 @@ private:
     Trees trees_;
     std::string medium_hash_, hash_method_;
     BlobId identity_;
-    std::optional<FileLock> lock_;
+    std::unique_ptr<CatalogLock> lock_;
     std::optional<MediumRow> medium_;
 };
 

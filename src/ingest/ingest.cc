@@ -94,7 +94,7 @@ private:
     IngestReport report_;
     OpenedImage image_;
     FindingList map_findings_;
-    std::optional<FileLock> image_lock_, medium_lock_;
+    std::unique_ptr<CatalogLock> image_lock_, medium_lock_;
     std::optional<NamedHash> named_;
     std::optional<BlobId> digest_;
     CancelToken digest_unwanted_;

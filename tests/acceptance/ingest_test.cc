@@ -556,7 +556,7 @@ TEST(FieldCase_V14, a_lock_on_a_medium_or_its_image_sends_a_second_ingest_away_w
     ASSERT_OK_ASSIGN(const auto catalog, open_catalog(Env::host(), Clock::system(), "sqlite:" + ntt.home() + "/catalog.db"));
     const std::string medium = b3(read_file(image)).substr(0, 32);
     for (const std::string& name : {fmt::format("image-{}-{}", info.st_dev, info.st_ino), "medium-" + medium}) {
-        ASSERT_OK_ASSIGN(const FileLock held, catalog->lock(name));
+        ASSERT_OK_ASSIGN(const auto held, catalog->lock(name));
         const Ran ran = ntt.json({"ingest", image});
         EXPECT_EQ(ran.exit, 75) << name;
         EXPECT_EQ(ran.object("error")["code"], "busy");

@@ -25,10 +25,10 @@ protected:
 
 Result<std::unique_ptr<Catalog>> open_url(const std::string& url) { return open_catalog(Env::host(), Clock::system(), url); }
 
-TEST(CatalogUrl, only_sqlite_files_are_opened) {
+TEST(CatalogUrl, only_sqlite_files_and_postgresql_servers_are_opened) {
     for (const char* url : {"", "catalog.db", "mysql://x", "sqlite:", "sqlite://host/x.db", "sqlite::memory:", "sqlite:/tmp/"})
         EXPECT_EQ(open_url(url).error().code, ErrorCode::invalid_argument) << url;
-    EXPECT_EQ(open_url("postgresql:///copyjob").error().code, ErrorCode::unsupported);
+    EXPECT_EQ(open_url("postgresql://nobody@/copyjob?host=/nowhere").error().code, ErrorCode::unavailable);
 }
 
 TEST(CatalogUrl, three_slashes_name_an_absolute_path_and_missing_folders_are_made) {

@@ -1,33 +1,9 @@
 // The queue and what became of it.
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "catalog/sqlite/sqlite_catalog.h"
 
 namespace ntt::sqlite {
-namespace {
-
-uint64_t total_length(const std::vector<MissingRow>& ranges) {
-    uint64_t sum = 0;
-    for (const MissingRow& range : ranges) sum = checked_add(sum, range.length).value_or(UINT64_MAX);
-    return sum;
-}
-
-// The parts of [0, size) that no range covers, as ranges of `cause`.
-std::vector<MissingRow> rest_of(const std::vector<MissingRow>& ranges, uint64_t size, Cause cause) {
-    std::vector<MissingRow> out;
-    uint64_t at = 0;
-    for (const MissingRow& range : ranges) {
-        if (range.file_offset >= size) break;
-        if (range.file_offset > at) out.push_back({at, range.file_offset - at, std::nullopt, cause});
-        at = std::max(at, checked_add(range.file_offset, range.length).value_or(UINT64_MAX));
-    }
-    if (at < size) out.push_back({at, size - at, std::nullopt, cause});
-    return out;
-}
-
-}  // namespace
 
 Result<std::vector<int64_t>> SqliteCatalog::pending_rows(MediumKey medium, const std::set<int>* volumes) {
     TRY_ASSIGN(Query rows, db_->prepared("SELECT row, volume FROM inode_row WHERE medium=?1 AND copied=0 AND claimed_by IS NULL "

@@ -1,9 +1,8 @@
 // What enumeration writes, and verdicts made anew.
-#include <charconv>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "catalog/names.h"
 #include "catalog/sqlite/sqlite_catalog.h"
 
 namespace ntt::sqlite {
@@ -13,12 +12,6 @@ std::optional<std::string_view> cause_text(std::optional<Cause> cause) {
     return cause ? std::optional(to_string(*cause)) : std::nullopt;
 }
 
-bool is_decimal_of(std::string_view text, int64_t number) {
-    char digits[24];
-    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-    return text == std::string_view(digits, static_cast<size_t>(end - digits));
-}
-
 // JSON array of strings; NULL if empty. What is not UTF-8 becomes U+FFFD.
 std::optional<std::string> errors_json(const std::vector<std::string>& errors) {
     if (errors.empty()) return std::nullopt;
@@ -26,20 +19,6 @@ std::optional<std::string> errors_json(const std::vector<std::string>& errors) {
 }
 
 }  // namespace
-
-std::string_view last_part(std::string_view path) {
-    const size_t slash = path.rfind('/');
-    return slash == std::string_view::npos ? path : path.substr(slash + 1);
-}
-
-int64_t name_hash(std::string_view path) {
-    uint32_t hash = 2166136261u;
-    for (const char c : last_part(path)) {
-        const bool upper = c >= 'A' && c <= 'Z';
-        hash = (hash ^ static_cast<uint8_t>(upper ? c + ('a' - 'A') : c)) * 16777619u;
-    }
-    return hash;
-}
 
 Result<void> SqliteCatalog::insert_missing(const std::string& medium_hash, int volume, int64_t ino,
                                            std::span<const MissingRow> missing) {
@@ -65,8 +44,7 @@ Result<void> SqliteCatalog::add_inode(MediumKey medium, const InodeRow& row, std
         TRY_ASSIGN(Scope begun, db_->begin());
         scope.emplace(std::move(begun));
     }
-    const std::optional<std::string_view> fs_ino =
-        is_decimal_of(row.fs_ino, row.ino) ? std::nullopt : std::optional<std::string_view>(row.fs_ino);
+    const std::optional<std::string_view> fs_ino = row.own_fs_ino();
     const std::optional<Blob> extents = row.extents.empty() ? std::nullopt : std::optional(Blob{row.extents});
     TRY(db_->run(
         "INSERT INTO inode_row (medium, volume, ino, image_id, fs_type, fs_ino, stream, allocated, dev, nlink, size, mtime, "
@@ -90,8 +68,7 @@ Result<void> SqliteCatalog::add_inode(MediumKey medium, const InodeRow& row, std
 
 Result<void> SqliteCatalog::replace_inode(MediumKey medium, const InodeRow& row, std::span<const MissingRow> missing) {
     TRY_ASSIGN(const std::string hash, hash_of(medium));
-    const std::optional<std::string_view> fs_ino =
-        is_decimal_of(row.fs_ino, row.ino) ? std::nullopt : std::optional<std::string_view>(row.fs_ino);
+    const std::optional<std::string_view> fs_ino = row.own_fs_ino();
     const std::optional<Blob> extents = row.extents.empty() ? std::nullopt : std::optional(Blob{row.extents});
     TRY_ASSIGN(Scope scope, db_->begin());
     TRY(replace_missing(hash, row.volume, row.ino, missing));
@@ -120,7 +97,7 @@ Result<void> SqliteCatalog::add_path(MediumKey medium, const PathRow& row) {
         db_->run("INSERT INTO path_row (medium, volume, entry, ino, path, short_name, exclude_reason, name_hash) "
                  "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
                  static_cast<int64_t>(medium), row.volume, row.entry, row.ino, Blob{row.path}, blob_of(row.short_name),
-                 row.exclude_reason, name_hash(row.path)));
+                 row.exclude_reason, int64_t{name_hash(row.path)}));
     return {};
 }
 

@@ -1,12 +1,10 @@
 // Reading: files, inodes, findings, events, blobs.
-#include <fnmatch.h>
-#include <strings.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "catalog/names.h"
 #include "catalog/sqlite/sqlite_catalog.h"
 
 namespace ntt::sqlite {
@@ -73,22 +71,10 @@ InodeRow read_inode(Query& row) {
 
 namespace {
 
-bool has_glob_characters(std::string_view pattern) { return pattern.find_first_of("*?[\\") != std::string_view::npos; }
-
 // A visitor's ErrorCode::limit means "enough".
 Result<void> unless_limit(Result<void> result) {
     if (!result.ok() && result.error().code == ErrorCode::limit) return {};
     return result;
-}
-
-bool name_matches(const FileFilter& filter, const std::string& path) {
-    if (filter.path_exact && path != *filter.path_exact) return false;
-    if (filter.path_glob && fnmatch(filter.path_glob->c_str(), path.c_str(), 0) != 0) return false;
-    if (filter.basename_glob) {
-        const std::string name(last_part(path));
-        if (fnmatch(filter.basename_glob->c_str(), name.c_str(), FNM_CASEFOLD) != 0) return false;
-    }
-    return true;
 }
 
 // The statement for one medium: ?1 medium key, ?2 volume, ?3 ino, ?4 status, ?5 cause, ?6 hash of the name, ?7 medium hash.
@@ -155,11 +141,7 @@ BlobRow read_blob(Query& row) {
 Result<void> SqliteCatalog::files_of(const MediumRow& medium, const FileFilter& filter,
                                      const std::function<Result<void>(const FileRow&)>& visit) {
     TRY_ASSIGN(const MediumKey key, medium_key(medium.medium_hash));
-    std::optional<int64_t> hash;
-    if (filter.path_exact)
-        hash = name_hash(*filter.path_exact);
-    else if (filter.basename_glob && !has_glob_characters(*filter.basename_glob))
-        hash = name_hash(*filter.basename_glob);
+    const std::optional<int64_t> hash = name_hash_of(filter);
     TRY_ASSIGN(Query rows, db_->query(files_sql(filter, hash.has_value())));
     rows.bind(static_cast<int64_t>(key), filter.volume, filter.ino,
               filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,

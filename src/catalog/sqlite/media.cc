@@ -10,9 +10,6 @@ namespace {
     "medium_hash, medium_human, kind, image_path, map_path, size_bytes, hash_method, health, rescued_bytes, message, " \
     "added_at, enum_done, copy_done, problems, diagnostics"
 
-constexpr size_t kShortestPrefix = 4;
-constexpr size_t kMostCandidatesNamed = 5;
-
 MediumRow read_medium(Query& row) {
     MediumRow out;
     out.medium_hash = row.text();
@@ -77,10 +74,6 @@ auto all_rows(Query& rows, Read read) -> Result<std::vector<decltype(read(rows))
 }
 
 std::optional<int64_t> id_or_null(int64_t id) { return id == 0 ? std::nullopt : std::optional(id); }
-
-Error unknown_medium(const std::string& text) {
-    return make_error(ErrorCode::not_found, fmt::format("the catalog has no medium '{}'", text), "'ntt media' lists them");
-}
 
 }  // namespace
 
@@ -158,14 +151,7 @@ Result<MediumRow> SqliteCatalog::resolve_medium(const std::string& text) {
                              "ORDER BY added_at, medium_key"));
     rows.bind(prefix, text);
     TRY_ASSIGN(auto candidates, all_rows(rows, read_medium));
-    if (candidates.empty()) return unknown_medium(text);
-    if (candidates.size() == 1) return std::move(candidates.front());
-    std::string names;
-    for (size_t i = 0; i < candidates.size() && i < kMostCandidatesNamed; ++i)
-        names += fmt::format("{}{} ({})", i == 0 ? "" : ", ", candidates[i].medium_hash, candidates[i].medium_human);
-    if (candidates.size() > kMostCandidatesNamed) names += ", …";
-    return make_error(ErrorCode::invalid_argument, fmt::format("'{}' can be {} media: {}", text, candidates.size(), names),
-                      "give more digits of the hash");
+    return only_candidate(text, std::move(candidates));
 }
 
 #define NTT_IMAGE_COLUMNS "image_id, medium_hash, path, format, size_bytes, digest, map_path, map_digest, rescued_bytes, added_at"

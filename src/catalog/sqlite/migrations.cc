@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/hash.h"
-
 namespace ntt::sqlite {
 namespace {
 
@@ -26,29 +24,19 @@ Result<bool> is_catalog(Database& database) {
                       "check --catalog");
 }
 
-// The version that the database has. Checks that what was applied is what we know.
-Result<int> applied_version(Database& database, const std::vector<Migration>& migrations) {
+// How many of the migrations the database has. Checks that what was applied is what we know.
+Result<size_t> applied_version(Database& database, const std::vector<Migration>& migrations) {
     TRY_ASSIGN(const bool ours, is_catalog(database));
-    if (!ours) return 0;
+    std::vector<AppliedMigration> applied;
+    if (!ours) return size_t{0};
     TRY_ASSIGN(Query rows, database.query("SELECT version, digest FROM schema_migration ORDER BY version"));
-    int version = 0;
     for (;;) {
         TRY_ASSIGN(const bool row, rows.next());
-        if (!row) return version;
-        const int64_t found = rows.integer();
-        if (found > static_cast<int64_t>(migrations.size()))
-            return make_error(ErrorCode::schema,
-                              fmt::format("the catalog {} has schema version {}; this program knows up to {}", database.file(),
-                                          found, migrations.size()),
-                              "use a newer ntt");
-        if (found != ++version)
-            return make_error(ErrorCode::schema, fmt::format("the catalog {} lacks schema version {}", database.file(), version));
-        const Migration& known = migrations[static_cast<size_t>(version) - 1];
-        if (rows.text() != blake3_of(as_bytes(known.sql)).hex())
-            return make_error(ErrorCode::schema,
-                              fmt::format("schema version {} ({}) of the catalog {} is not the one this program has", version,
-                                          known.name, database.file()),
-                              "use the ntt that made this catalog");
+        if (!row) return applied_count(applied, migrations, database.file());
+        AppliedMigration one;
+        one.version = rows.integer();
+        one.digest = rows.text();
+        applied.push_back(std::move(one));
     }
 }
 
@@ -57,18 +45,18 @@ Result<int> applied_version(Database& database, const std::vector<Migration>& mi
 Result<void> migrate(Database& database, const Clock& clock, const std::vector<Migration>& migrations) {
     for (;;) {
         // Read first without the write lock: opening a catalog that is up to date waits for nobody.
-        TRY_ASSIGN(int version, applied_version(database, migrations));
-        if (version == static_cast<int>(migrations.size())) return {};
+        TRY_ASSIGN(size_t version, applied_version(database, migrations));
+        if (version == migrations.size()) return {};
         TRY_ASSIGN(Scope scope, database.begin());
         TRY_ASSIGN(version, applied_version(database, migrations));  // another process may have been first
-        if (version == static_cast<int>(migrations.size())) return {};
-        const Migration& next = migrations[static_cast<size_t>(version)];
+        if (version == migrations.size()) return {};
+        const Migration& next = migrations[version];
         TRY(database.execute(std::string(next.sql)));
         {
             TRY_ASSIGN(
                 Query insert,
                 database.query("INSERT INTO schema_migration (version, name, digest, applied_at) VALUES (?1, ?2, ?3, ?4)"));
-            TRY(insert.run(next.version, next.name, blake3_of(as_bytes(next.sql)).hex(), iso8601_utc(clock.wall_us())));
+            TRY(insert.run(next.version, next.name, next.digest(), iso8601_utc(clock.wall_us())));
         }
         TRY(scope.commit());
     }

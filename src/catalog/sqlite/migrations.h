@@ -1,21 +1,14 @@
 // The schema's numbered versions, compiled in from schema/sqlite/NNNN_name.sql.
 #pragma once
 
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "catalog/migration.h"
 #include "catalog/sqlite/database.h"
 
 namespace ntt::sqlite {
-
-struct Migration {
-    int version = 0;
-    std::string_view name;
-    std::string_view sql;
-};
 
 // In order of version, from 1 without gaps.
 const std::vector<Migration>& embedded_migrations();

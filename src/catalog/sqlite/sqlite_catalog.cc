@@ -1,7 +1,5 @@
 #include "catalog/sqlite/sqlite_catalog.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "base/check.h"
@@ -17,6 +15,14 @@ public:
 
 private:
     Scope scope_;
+};
+
+class LockedFile final : public CatalogLock {
+public:
+    explicit LockedFile(FileLock lock) : lock_(std::move(lock)) {}
+
+private:
+    FileLock lock_;
 };
 
 }  // namespace
@@ -36,14 +42,13 @@ Result<std::unique_ptr<CatalogTransaction>> SqliteCatalog::begin() {
     return std::unique_ptr<CatalogTransaction>(new SqliteTransaction(std::move(scope)));
 }
 
-Result<FileLock> SqliteCatalog::lock(const std::string& name) {
-    const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-    });
-    if (name.empty() || !plain) return make_error(ErrorCode::invalid_argument, fmt::format("'{}' cannot name a lock", name));
+// There are no leases here, so nobody shares: a lock is always of one alone.
+Result<std::unique_ptr<CatalogLock>> SqliteCatalog::lock(const std::string& name, Sharing /*sharing*/) {
+    TRY(check_lock_name(name));
     const std::string folder = db_->file() + ".locks";
     TRY(env_.make_dir(folder, 0755));
-    return env_.try_lock(folder + "/" + name);
+    TRY_ASSIGN(FileLock lock, env_.try_lock(folder + "/" + name));
+    return std::unique_ptr<CatalogLock>(new LockedFile(std::move(lock)));
 }
 
 }  // namespace ntt::sqlite

@@ -18,7 +18,7 @@ public:
     SqliteCatalog(Env& env, std::unique_ptr<Database> database) : env_(env), db_(std::move(database)) {}
 
     Result<std::unique_ptr<CatalogTransaction>> begin() override;
-    Result<FileLock> lock(const std::string& name) override;
+    Result<std::unique_ptr<CatalogLock>> lock(const std::string& name, Sharing sharing) override;
 
     Result<MediumKey> add_medium(const MediumRow& row) override;
     Result<void> update_medium(const MediumRow& row) override;
@@ -90,9 +90,5 @@ private:
 // The columns of inode_row (alias i) that read_inode takes, in its order.
 extern const char* const kInodeColumns;
 InodeRow read_inode(Query& row);
-
-// 32-bit FNV-1a of the last part of a path, in ASCII lower case: path_row.name_hash.
-int64_t name_hash(std::string_view path);
-std::string_view last_part(std::string_view path);
 
 }  // namespace ntt::sqlite

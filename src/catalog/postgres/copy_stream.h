@@ -1,0 +1,55 @@
+// Rows in the binary form of COPY. Source: PostgreSQL documentation, COPY, "Binary Format"; the forms of the types are those
+// of their send functions (src/backend/utils/adt), which are the same since version 7.4.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace ntt::postgres {
+
+class CopyStream {
+public:
+    CopyStream() { clear(); }
+
+    // Every row has `columns` fields, put in the order of the COPY's columns.
+    void start_row(int columns);
+    void put_null();
+    void put_bool(bool value);
+    void put_int2(int64_t value);
+    void put_int4(int64_t value);  // beyond its range: the nearest that fits
+    void put_int8(int64_t value);
+    void put_size(uint64_t value);  // as int8; above 2^63-1, which only absurd evidence has, 2^63-1
+    void put_text(std::string_view text);   // storable_text()
+    void put_bytes(std::string_view bytes);
+    void put_json(std::string_view json);   // as jsonb
+    void put_time(std::string_view iso8601);  // as timestamptz
+    void put_texts(const std::vector<std::string>& texts);  // as text[]
+    void put_blob_id(const BlobId& id);
+
+    template <typename T, typename Put>
+    void put_maybe(const std::optional<T>& value, Put put) {
+        if (value) return (this->*put)(*value);
+        put_null();
+    }
+
+    bool empty() const { return rows_ == 0; }
+    size_t size_bytes() const { return bytes_.size(); }
+    // The stream with its end. Then it is empty.
+    std::string take();
+    void clear();
+
+private:
+    template <typename T>
+    void put_big_endian(T value);
+    void put_field(std::string_view bytes);
+
+    std::string bytes_;
+    uint64_t rows_ = 0;
+};
+
+}  // namespace ntt::postgres

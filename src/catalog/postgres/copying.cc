@@ -1,0 +1,284 @@
+// The queue and what became of it.
+//
+// A group of outcomes goes to the server as one JSON array for each kind of change: a statement's cost is then that of its rows.
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "catalog/postgres/postgres_catalog.h"
+
+namespace ntt::postgres {
+namespace {
+
+using nlohmann::json;
+
+std::string dumped(const json& value) { return storable_json(value.dump(-1, ' ', false, json::error_handler_t::replace)); }
+
+// A stored file misses nothing, whatever was thought of it before; nullopt: the ranges stay as they are.
+std::optional<std::vector<MissingRow>> new_ranges(const CopyOutcome& outcome) {
+    if (outcome.status == Status::pending) return std::nullopt;
+    if (outcome.status == Status::stored) return std::vector<MissingRow>();
+    if (outcome.missing) return merged(*outcome.missing);
+    return std::nullopt;
+}
+
+json json_of(const CopyOutcome& outcome) {
+    const auto missing = new_ranges(outcome);
+    json out = {{"v", outcome.volume}, {"i", outcome.ino}, {"st", to_string(outcome.status)}};
+    if (!outcome.claimed_by.empty()) out["cb"] = outcome.claimed_by;
+    if (outcome.blobid) out["b"] = outcome.blobid->hex();
+    if (outcome.partial_blobid) out["p"] = outcome.partial_blobid->hex();
+    if (outcome.cause) out["c"] = to_string(*outcome.cause);
+    if (missing) out["m"] = std::min<uint64_t>(total_length(*missing), INT64_MAX);
+    if (outcome.evidence) out["e"] = *outcome.evidence;
+    if (outcome.error) out["er"] = to_display_utf8(*outcome.error);
+    if (outcome.error_type) out["et"] = *outcome.error_type;
+    return out;
+}
+
+}  // namespace
+
+Result<std::vector<int64_t>> PostgresCatalog::pending_rows(MediumKey medium, const std::set<int>* volumes) {
+    TRY(flush());
+    TRY_ASSIGN(const auto limit, db_->scaled_limit());
+    queue_.clear();
+    std::vector<int64_t> out;
+    const auto one = [&](Rows& row) -> Result<void> {
+        const int volume = static_cast<int>(row.integer());
+        if (volumes != nullptr && !volumes->contains(volume)) return {};
+        out.push_back(static_cast<int64_t>(queue_.size()));
+        queue_.emplace_back(volume, row.integer());
+        return {};
+    };
+    TRY(each_row("SELECT volume, ino FROM inode_row WHERE medium=$1 AND NOT copied AND claimed_by IS NULL ORDER BY coalesce(first_offset, -1), ino, volume", one,
+                 static_cast<int64_t>(medium)));
+    return out;
+}
+
+Result<std::vector<WorkItem>> PostgresCatalog::work_items(MediumKey medium, std::span<const int64_t> rows) {
+    TRY(flush());
+    TRY_ASSIGN(const std::string hash, hash_of(medium));
+    json wanted = json::array();
+    for (const int64_t row : rows) {
+        if (row < 0 || row >= static_cast<int64_t>(queue_.size())) return make_error(ErrorCode::not_found, fmt::format("medium {} has no inode row {}", hash, row));
+        const auto& [volume, ino] = queue_[static_cast<size_t>(row)];
+        wanted.push_back({{"n", row}, {"v", volume}, {"i", ino}});
+    }
+    TRY_ASSIGN(Rows query, db_->run("SELECT o.n, i.volume, i.ino, i.image_id, coalesce(i.fs_ino, i.ino::text), i.stream, i.size, i.mtime, i.mtime_ns, i.access, "
+                                    "i.extents, i.missing_bytes, i.cause, coalesce(cardinality(i.errors), 0) - i.errors_before_requeue "
+                                    "FROM json_to_recordset($2::json) AS o(n bigint, v int, i bigint) "
+                                    "JOIN inode_row i ON i.medium=$1 AND i.ino=o.i AND i.volume=o.v",
+                                    static_cast<int64_t>(medium), wanted.dump()));
+    std::vector<WorkItem> out;
+    out.reserve(rows.size());
+    while (query.next()) {
+        WorkItem item;
+        item.row = query.integer();
+        item.volume = static_cast<int>(query.integer());
+        item.ino = query.integer();
+        item.image_id = query.integer();
+        item.fs_ino = query.text();
+        item.stream = query.text();
+        item.size = query.size();
+        item.mtime = query.maybe_integer();
+        item.mtime_ns = static_cast<int>(query.integer());
+        item.access = static_cast<int>(query.integer());
+        item.extents = query.bytes();
+        item.missing_bytes = query.size();
+        item.cause = query.maybe_word<Cause>(cause_from);
+        item.failures = static_cast<int>(query.integer());
+        TRY(query.row_is_sound());
+        out.push_back(std::move(item));
+    }
+    if (out.size() != rows.size()) return make_error(ErrorCode::not_found, fmt::format("medium {} lacks {} of the inodes that were pending", hash, rows.size() - out.size()));
+    std::sort(out.begin(), out.end(), [](const WorkItem& a, const WorkItem& b) { return a.row < b.row; });
+    for (WorkItem& item : out) {
+        if (!item.cause && item.missing_bytes == 0) continue;
+        TRY_ASSIGN(item.missing, missing_ranges(hash, item.volume, item.ino));
+    }
+    return out;
+}
+
+Result<std::vector<std::string>> PostgresCatalog::paths(MediumKey medium, int volume, int64_t ino) {
+    TRY(flush());
+    TRY_ASSIGN(Rows rows, db_->run("SELECT path FROM path_row WHERE medium=$1 AND ino=$2 AND volume=$3 ORDER BY entry LIMIT $4", static_cast<int64_t>(medium), ino,
+                                   volume, kMaxPathsTried));
+    std::vector<std::string> out;
+    while (rows.next()) out.push_back(rows.bytes());
+    return out;
+}
+
+Result<int64_t> PostgresCatalog::store_key(const std::string& store_id) {
+    for (;;) {
+        TRY_ASSIGN(Rows row, db_->run("SELECT store FROM store WHERE store_id=$1", store_id));
+        if (row.next()) return row.integer();
+        TRY(db_->run("INSERT INTO store (store_id) VALUES ($1) ON CONFLICT DO NOTHING", store_id));
+    }
+}
+
+// In the order of their ids, so that two workers that bring the same contents wait for each other, and never both.
+Result<void> PostgresCatalog::record_blobs(std::span<const CopyOutcome> outcomes, int64_t store, const std::string& at) {
+    std::map<std::pair<BlobId, BlobKind>, uint64_t> blobs;
+    const auto wrong_size = [](const std::string& id, uint64_t in_store, uint64_t in_catalog) {
+        return make_error(ErrorCode::catalog_damaged, fmt::format("blob {} has {} bytes in the store and {} in the catalog", id, in_store, in_catalog),
+                          "run 'ntt verify --strict'");
+    };
+    for (const CopyOutcome& outcome : outcomes) {
+        for (const auto& [id, kind] : {std::pair(outcome.blobid, BlobKind::whole), std::pair(outcome.partial_blobid, BlobKind::partial)}) {
+            if (!id || outcome.status == Status::pending) continue;
+            const auto [known, is_new] = blobs.try_emplace({*id, kind}, outcome.blob_size);
+            if (known->second != outcome.blob_size) return wrong_size(id->hex(), outcome.blob_size, known->second);
+        }
+    }
+    if (blobs.empty()) return {};
+    json rows = json::array();
+    for (const auto& [key, size] : blobs) rows.push_back({{"b", key.first.hex()}, {"k", to_string(key.second)}, {"s", size}});
+    const std::string text = rows.dump();
+    TRY_ASSIGN(const Rows added, db_->run("INSERT INTO blob_row (id, kind, size, first_seen, store) SELECT decode(b, 'hex'), k, s, $2::timestamptz, $3::int "
+                                          "FROM json_to_recordset($1::json) AS o(b text, k text, s bigint) ON CONFLICT DO NOTHING",
+                                          text, at, store));
+    if (added.changed() == blobs.size()) return {};
+    TRY_ASSIGN(Rows known, db_->run("SELECT o.b, r.kind, o.s, r.size FROM json_to_recordset($1::json) AS o(b text, k text, s bigint) "
+                                    "JOIN blob_row r ON r.id=decode(o.b, 'hex') AND r.kind=o.k WHERE r.size<>o.s LIMIT 1",
+                                    text));
+    if (known.next()) {
+        const std::string id = known.text(), kind = known.text();
+        const uint64_t in_store = known.size();
+        return wrong_size(id, in_store, known.size());
+    }
+    TRY(db_->run("INSERT INTO blob_elsewhere (id, kind, store) SELECT r.id, r.kind, $2::int FROM json_to_recordset($1::json) AS o(b text, k text, s bigint) "
+                    "JOIN blob_row r ON r.id=decode(o.b, 'hex') AND r.kind=o.k WHERE r.store<>$2::int ON CONFLICT DO NOTHING",
+                    text, store));
+    return {};
+}
+
+// Most media have no damage at all: then no file's old ranges need to be looked for.
+Result<void> PostgresCatalog::record_ranges(const std::string& medium_hash, std::span<const CopyOutcome> outcomes) {
+    TRY_ASSIGN(Rows some, db_->run("SELECT EXISTS (SELECT 1 FROM missing_range WHERE medium_hash=$1)", medium_hash));
+    some.next();
+    const bool has_ranges = some.boolean();
+    json renewed = json::array();
+    for (const CopyOutcome& outcome : outcomes) {
+        const auto ranges = new_ranges(outcome);
+        if (!ranges) continue;
+        if (has_ranges) renewed.push_back({{"v", outcome.volume}, {"i", outcome.ino}});
+        TRY(add_missing(medium_hash, outcome.volume, outcome.ino, *ranges));
+    }
+    if (!renewed.empty())
+        TRY(db_->run("DELETE FROM missing_range r USING json_to_recordset($2::json) AS o(v int, i bigint) WHERE r.medium_hash=$1 AND r.volume=o.v AND r.ino=o.i",
+                     medium_hash, renewed.dump()));
+    return flush();
+}
+
+Result<void> PostgresCatalog::commit_outcomes(MediumKey medium, const std::string& store_id, std::span<const CopyOutcome> outcomes,
+                                              std::span<const EventRow> events, const std::string& at) {
+    TRY(flush());
+    TRY_ASSIGN(const std::string hash, hash_of(medium));
+    TRY_ASSIGN(const int64_t store, store_key(store_id));
+    TRY_ASSIGN(std::optional<Scope> own, scope());
+    TRY(record_blobs(outcomes, store, at));
+    json decided = json::array(), left = json::array(), doubts = json::array();
+    for (const CopyOutcome& outcome : outcomes) {
+        (outcome.status == Status::pending ? left : decided).push_back(json_of(outcome));
+        if (outcome.doubt)
+            doubts.push_back({{"v", outcome.volume}, {"i", outcome.ino}, {"c", outcome.doubt->code}, {"m", to_display_utf8(outcome.doubt->message)}, {"e", outcome.doubt->evidence}});
+    }
+    if (!decided.empty()) {
+        TRY_ASSIGN(const Rows done,
+                   db_->run("UPDATE inode_row i SET status=o.st, copied=true, claimed_by=o.cb, claimed_at=NULL, blobid=decode(o.b, 'hex'), "
+                            "partial_blobid=decode(o.p, 'hex'), cause=o.c, missing_bytes=coalesce(o.m, i.missing_bytes), evidence=coalesce(o.e::jsonb, i.evidence), "
+                            "errors=CASE WHEN o.er IS NULL THEN i.errors ELSE array_append(i.errors, o.er) END, "
+                            "error_type=CASE WHEN o.st='stored' THEN NULL ELSE coalesce(o.et, i.error_type) END, processed_at=$3 "
+                            "FROM json_to_recordset($2::json) AS o(v int, i bigint, st text, cb text, b text, p text, c text, m bigint, e text, er text, et text) "
+                            "WHERE i.medium=$1 AND i.ino=o.i AND i.volume=o.v",
+                            static_cast<int64_t>(medium), dumped(decided), at));
+        if (done.changed() != decided.size())
+            return make_error(ErrorCode::not_found, fmt::format("medium {} has {} of the {} inodes that were copied", hash, done.changed(), decided.size()));
+    }
+    if (!left.empty())
+        TRY(db_->run("UPDATE inode_row i SET errors=array_append(i.errors, coalesce(o.er, 'unknown')), error_type=o.et "
+                     "FROM json_to_recordset($2::json) AS o(v int, i bigint, er text, et text) WHERE i.medium=$1 AND i.ino=o.i AND i.volume=o.v",
+                     static_cast<int64_t>(medium), dumped(left)));
+    if (!doubts.empty())
+        TRY(db_->run("INSERT INTO finding (medium_hash, volume, ino, code, message, evidence, at) SELECT $1, o.v, o.i, o.c, o.m, o.e::jsonb, $3 "
+                     "FROM json_to_recordset($2::json) AS o(v int, i bigint, c text, m text, e text) WHERE NOT EXISTS "
+                     "(SELECT 1 FROM finding f WHERE f.medium_hash=$1 AND f.volume=o.v AND f.ino=o.i AND f.code=o.c)",
+                     hash, dumped(doubts), at));
+    TRY(record_ranges(hash, outcomes));
+    TRY(add_events(events));
+    return commit(own);
+}
+
+Result<Totals> PostgresCatalog::totals(MediumKey medium) {
+    TRY(flush());
+    TRY_ASSIGN(const auto limit, db_->scaled_limit());
+    TRY_ASSIGN(Rows row, db_->run("SELECT (SELECT count(*) FROM path_row WHERE medium=$1), count(*), count(*) FILTER (WHERE copied AND status='stored'), "
+                                  "count(*) FILTER (WHERE copied AND status='damaged'), count(*) FILTER (WHERE copied AND status='unreadable'), "
+                                  "count(*) FILTER (WHERE copied AND status='excluded'), count(*) FILTER (WHERE copied AND status='nonfile'), "
+                                  "count(*) FILTER (WHERE NOT copied OR status='pending'), coalesce(sum(size) FILTER (WHERE fs_type='f'), 0), "
+                                  "coalesce(sum(missing_bytes) FILTER (WHERE cause IS NOT NULL), 0) FROM inode_row WHERE medium=$1",
+                                  static_cast<int64_t>(medium)));
+    row.next();
+    Totals out;
+    out.paths = row.size();
+    out.inodes = row.size();
+    out.stored = row.size();
+    out.damaged = row.size();
+    out.unreadable = row.size();
+    out.excluded = row.size();
+    out.nonfile = row.size();
+    out.pending = row.size();
+    out.content_bytes = row.sum();
+    out.missing_bytes = row.sum();
+    return out;
+}
+
+Result<uint64_t> PostgresCatalog::give_up_on_errors(MediumKey medium, int limit, const std::string& at) {
+    TRY(flush());
+    TRY_ASSIGN(const std::string hash, hash_of(medium));
+    TRY_ASSIGN(const auto longer, db_->scaled_limit());
+    TRY_ASSIGN(std::optional<Scope> own, scope());
+    TRY_ASSIGN(Rows rows,
+               db_->run("SELECT ino, volume, size, coalesce(cause, CASE WHEN error_type='permission_error' THEN 'PERMISSION' WHEN error_type='path_error' THEN "
+                        "'MISSING_FILE' WHEN errors[cardinality(errors)] LIKE '%timed out%' THEN 'TIMEOUT' ELSE 'IO_ERROR' END), partial_blobid IS NOT NULL "
+                        "FROM inode_row WHERE medium=$1 AND NOT copied AND claimed_by IS NULL AND errors IS NOT NULL "
+                        "AND cardinality(errors) - errors_before_requeue >= $2 AND (cause IS NULL OR missing_bytes >= size OR partial_blobid IS NOT NULL) FOR UPDATE",
+                        static_cast<int64_t>(medium), limit));
+    uint64_t count = 0;
+    for (; rows.next(); ++count) {
+        const int64_t ino = rows.integer();
+        const int volume = static_cast<int>(rows.integer());
+        const uint64_t size = rows.size();
+        const Cause cause = rows.maybe_word<Cause>(cause_from).value_or(Cause::IO_ERROR);
+        if (!rows.boolean()) {
+            // Nothing was read: what the evidence does not account for is missing for the last cause.
+            TRY_ASSIGN(const auto known, missing_ranges(hash, volume, ino));
+            TRY(add_missing(hash, volume, ino, rest_of(known, size, cause)));
+        }
+        TRY(flush());
+        TRY(db_->run("UPDATE inode_row SET copied=true, status=CASE WHEN partial_blobid IS NULL THEN 'unreadable' ELSE 'damaged' END, blobid=NULL, cause=$4, "
+                     "claimed_by='MAX_RETRIES_EXCEEDED', processed_at=$5, missing_bytes=CASE WHEN partial_blobid IS NULL THEN size ELSE missing_bytes END "
+                     "WHERE medium=$1 AND ino=$2 AND volume=$3",
+                     static_cast<int64_t>(medium), ino, volume, to_string(cause), at));
+    }
+    TRY(commit(own));
+    return count;
+}
+
+Result<uint64_t> PostgresCatalog::requeue(const RequeueFilter& filter) {
+    TRY_ASSIGN(const MediumKey medium, medium_key(filter.medium_hash));
+    if (filter.status == Status::pending || filter.status == Status::nonfile) return uint64_t{0};
+    TRY_ASSIGN(const auto limit, db_->scaled_limit());
+    // The trigger inode_requeued does the rest, as it does for a user's UPDATE.
+    TRY_ASSIGN(const Rows done,
+               db_->run("UPDATE inode_row SET copied=false, claimed_by=NULL WHERE medium=$1 AND fs_type='f' AND (copied OR claimed_by IS NOT NULL) "
+                        "AND ($2::int IS NULL OR volume=$2) AND ($3::bigint IS NULL OR ino=$3) AND ($4::text IS NULL OR (copied AND status=$4)) "
+                        "AND ($5::text IS NULL OR cause=$5)",
+                        static_cast<int64_t>(medium), filter.volume, filter.ino, filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
+                        filter.cause ? std::optional(to_string(*filter.cause)) : std::nullopt));
+    return done.changed();
+}
+
+}  // namespace ntt::postgres

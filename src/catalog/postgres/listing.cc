@@ -1,0 +1,314 @@
+// Reading: files, inodes, findings, events, blobs.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "catalog/names.h"
+#include "catalog/postgres/postgres_catalog.h"
+
+namespace ntt::postgres {
+
+const char* const kInodeColumns =
+    "i.volume, i.ino, i.image_id, i.fs_type, coalesce(i.fs_ino, i.ino::text), i.stream, i.allocated, i.dev, i.nlink, i.size, "
+    "i.mtime, i.atime, i.ctime, i.crtime, i.mtime_ns, i.mode, i.uid, i.gid, i.attributes, i.target, i.access, i.first_offset, "
+    "i.extents, i.status, i.copied, i.claimed_by, i.claimed_at, i.blobid, i.partial_blobid, i.missing_bytes, i.cause, i.evidence, "
+    "i.error_type, i.errors, i.mime_type, i.processed_at";
+
+InodeRow read_inode(Rows& row) {
+    InodeRow out;
+    out.volume = static_cast<int>(row.integer());
+    out.ino = row.integer();
+    out.image_id = row.integer();
+    const std::string fs_type = row.text();
+    out.fs_type = fs_type.empty() ? 'u' : fs_type.front();
+    out.fs_ino = row.text();
+    out.stream = row.text();
+    out.allocated = row.boolean();
+    out.dev = row.maybe_integer();
+    out.nlink = row.size();
+    out.size = row.size();
+    out.mtime = row.maybe_integer();
+    out.atime = row.maybe_integer();
+    out.ctime = row.maybe_integer();
+    out.crtime = row.maybe_integer();
+    out.mtime_ns = static_cast<int>(row.integer());
+    out.mode = row.maybe_int();
+    out.uid = row.maybe_integer();
+    out.gid = row.maybe_integer();
+    out.attributes = row.maybe_int();
+    out.target = row.maybe_bytes();
+    out.access = static_cast<int>(row.integer());
+    out.first_offset = row.maybe_size();
+    out.extents = row.bytes();
+    out.status = row.maybe_word<Status>(status_from).value_or(Status::pending);
+    out.copied = row.boolean();
+    out.claimed_by = row.maybe_text();
+    out.claimed_at = row.maybe_time();
+    out.blobid = row.maybe_blob_id();
+    out.partial_blobid = row.maybe_blob_id();
+    out.missing_bytes = row.size();
+    out.cause = row.maybe_word<Cause>(cause_from);
+    out.evidence = row.maybe_json();
+    out.error_type = row.maybe_text();
+    out.errors = row.texts();
+    out.mime_type = row.maybe_text();
+    out.processed_at = row.maybe_time();
+    return out;
+}
+
+namespace {
+
+// A visitor's ErrorCode::limit means "enough".
+Result<void> unless_limit(Result<void> result) {
+    if (!result.ok() && result.error().code == ErrorCode::limit) return {};
+    return result;
+}
+
+// The statement for one medium: $1 medium key, $2 volume, $3 ino, $4 status, $5 cause, $6 hash of the name, $7 medium hash.
+std::string files_sql(const FileFilter& filter, bool by_name) {
+    std::string sql = fmt::format("SELECT p.volume, p.entry, p.ino, p.path, p.short_name, p.exclude_reason, {} FROM path_row p JOIN inode_row i "
+                                  "ON i.medium = p.medium AND i.ino = p.ino AND i.volume = p.volume WHERE p.medium = $1 ",
+                                  kInodeColumns);
+    const bool pending = filter.status == Status::pending;
+    if (by_name) sql += "AND p.name_hash = $6::int ";
+    if (filter.volume) sql += "AND p.volume = $2 ";
+    if (filter.ino) sql += "AND i.ino = $3 ";
+    if (filter.cause || filter.status == Status::damaged || filter.status == Status::unreadable) sql += "AND i.cause IS NOT NULL ";
+    if (pending) sql += "AND NOT i.copied AND i.claimed_by IS NULL ";
+    if (filter.status && !pending) sql += "AND i.copied AND i.status = $4 ";
+    if (filter.cause) sql += "AND i.cause = $5 ";
+    if (filter.suspect)
+        sql += "AND EXISTS (SELECT 1 FROM finding f WHERE f.medium_hash = $7 AND f.volume = i.volume AND f.ino = i.ino AND "
+               "(f.code LIKE 'suspect%' OR f.code IN ('fat_chain_long', 'fat_chain_unterminated', 'cross_link'))) ";
+    // In every form: all parameters are bound, and have a type.
+    return sql + "AND coalesce($2::int, $3::bigint, $6::int, length($4::text), length($5::text), length($7::text)) IS NOT NULL ORDER BY p.volume, p.entry";
+}
+
+#define NTT_EVENT_COLUMNS                                                                                                    \
+    "id, medium_hash, volume, ino, retry_count, checks, action, cause, evidence, exception_type, exception_msg, worker_id, " \
+    "timestamp"
+
+EventRow read_event(Rows& row) {
+    EventRow out;
+    out.id = row.integer();
+    out.medium_hash = row.text();
+    out.volume = static_cast<int>(row.integer());
+    out.ino = row.maybe_integer();
+    out.retry_count = static_cast<int>(row.integer());
+    out.checks = row.json();
+    out.action = row.text();
+    out.cause = row.maybe_word<Cause>(cause_from);
+    out.evidence = row.json();
+    out.exception_type = row.maybe_text();
+    out.exception_msg = row.maybe_text();
+    out.worker_id = row.text();
+    out.timestamp = row.time();
+    return out;
+}
+
+BlobRow read_blob(Rows& row) {
+    BlobRow out;
+    out.kind = row.maybe_word<BlobKind>(blob_kind_from).value_or(BlobKind::whole);
+    out.blobid = row.maybe_blob_id().value_or(BlobId{});
+    out.size = row.size();
+    out.first_seen = row.time();
+    out.last_verified = row.maybe_time();
+    return out;
+}
+
+}  // namespace
+
+Result<void> PostgresCatalog::files_of(const MediumRow& medium, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit) {
+    TRY_ASSIGN(const MediumKey key, medium_key(medium.medium_hash));
+    const std::optional<uint32_t> hash = name_hash_of(filter);
+    FileRow file;
+    file.medium_hash = medium.medium_hash;
+    const auto one = [&](Rows& rows) -> Result<void> {
+        file.path.volume = static_cast<int>(rows.integer());
+        file.path.entry = rows.integer();
+        file.path.ino = rows.integer();
+        file.path.path = rows.bytes();
+        if (!name_matches(filter, file.path.path)) return {};
+        file.path.short_name = rows.maybe_bytes();
+        file.path.exclude_reason = rows.maybe_text();
+        file.inode = read_inode(rows);
+        TRY(rows.row_is_sound());
+        file.missing.clear();
+        if (file.inode.cause || file.inode.missing_bytes > 0) {
+            TRY_ASSIGN(file.missing, missing_ranges(medium.medium_hash, file.inode.volume, file.inode.ino));
+        }
+        return visit(file);
+    };
+    return each_row(files_sql(filter, hash.has_value()), one, static_cast<int64_t>(key), filter.volume, filter.ino,
+                    filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
+                    filter.cause ? std::optional(to_string(*filter.cause)) : std::nullopt,
+                    hash ? std::optional(int64_t{static_cast<int32_t>(*hash)}) : std::nullopt, medium.medium_hash);
+}
+
+Result<void> PostgresCatalog::files(const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit) {
+    TRY(flush());
+    TRY_ASSIGN(const auto limit, db_->scaled_limit());
+    std::vector<MediumRow> in;
+    if (filter.medium_hash) {
+        TRY_ASSIGN(auto one, medium(*filter.medium_hash));
+        if (!one) return unknown_medium(*filter.medium_hash);
+        in.push_back(*std::move(one));
+    } else {
+        TRY_ASSIGN(in, media());
+    }
+    for (const MediumRow& medium : in) {
+        Result<void> result = files_of(medium, filter, visit);
+        if (!result.ok()) return unless_limit(std::move(result));
+    }
+    return {};
+}
+
+Result<std::optional<InodeRow>> PostgresCatalog::inode(const std::string& medium_hash, int volume, int64_t ino) {
+    TRY_ASSIGN(const MediumKey medium, medium_key(medium_hash));
+    TRY_ASSIGN(Rows row, db_->query(fmt::format("SELECT {} FROM inode_row i WHERE medium=$1 AND ino=$2 AND volume=$3", kInodeColumns),
+                                    static_cast<int64_t>(medium), ino, volume));
+    if (!row.next()) return std::optional<InodeRow>();
+    InodeRow out = read_inode(row);
+    TRY(row.row_is_sound());
+    return std::optional(std::move(out));
+}
+
+Result<std::vector<MissingRow>> PostgresCatalog::missing_ranges(const std::string& medium_hash, int volume, int64_t ino) {
+    TRY(flush());
+    TRY_ASSIGN(Rows rows, db_->run("SELECT file_offset, length, image_offset, cause FROM missing_range "
+                                   "WHERE medium_hash=$1 AND volume=$2 AND ino=$3 ORDER BY file_offset",
+                                   medium_hash, volume, ino));
+    std::vector<MissingRow> out;
+    while (rows.next()) {
+        MissingRow range;
+        range.file_offset = rows.size();
+        range.length = rows.size();
+        range.image_offset = rows.maybe_size();
+        range.cause = rows.maybe_word<Cause>(cause_from).value_or(Cause::FS_CORRUPT);
+        TRY(rows.row_is_sound());
+        out.push_back(range);
+    }
+    return merged(std::move(out));
+}
+
+Result<std::vector<FindingRow>> PostgresCatalog::findings(const std::string& medium_hash) {
+    TRY(flush());
+    TRY_ASSIGN(Rows rows, db_->run("SELECT id, medium_hash, volume, ino, code, message, evidence, at FROM finding WHERE medium_hash=$1 ORDER BY id", medium_hash));
+    std::vector<FindingRow> out;
+    while (rows.next()) {
+        FindingRow finding;
+        finding.id = rows.integer();
+        finding.medium_hash = rows.text();
+        finding.finding.volume = static_cast<int>(rows.integer());
+        finding.finding.ino = rows.maybe_integer();
+        finding.finding.code = rows.text();
+        finding.finding.message = rows.text();
+        finding.finding.evidence = rows.json();
+        finding.at = rows.time();
+        out.push_back(std::move(finding));
+    }
+    return out;
+}
+
+Result<void> PostgresCatalog::events(const EventFilter& filter, const std::function<Result<void>(const EventRow&)>& visit) {
+    const auto one = [&](Rows& row) -> Result<void> {
+        const EventRow event = read_event(row);
+        TRY(row.row_is_sound());
+        return visit(event);
+    };
+    return unless_limit(each_row("SELECT " NTT_EVENT_COLUMNS " FROM diagnostic_event WHERE ($1::text IS NULL OR medium_hash = $1) "
+                                 "AND ($2::int IS NULL OR volume = $2) AND ($3::bigint IS NULL OR ino = $3) ORDER BY id",
+                                 one, filter.medium_hash, filter.volume, filter.ino));
+}
+
+Result<void> PostgresCatalog::add_events(std::span<const EventRow> events) {
+    if (events.empty()) return {};
+    TRY(flush());
+    nlohmann::json rows = nlohmann::json::array();
+    const auto put = [](nlohmann::json& row, const char* key, const std::optional<std::string>& text) {
+        if (text) row[key] = to_display_utf8(*text);
+    };
+    for (const EventRow& event : events) {
+        nlohmann::json row = {{"h", event.medium_hash}, {"v", event.volume},   {"r", event.retry_count}, {"ch", event.checks},
+                              {"a", event.action},      {"e", event.evidence}, {"w", event.worker_id},   {"t", event.timestamp}};
+        if (event.ino) row["i"] = *event.ino;
+        if (event.cause) row["c"] = to_string(*event.cause);
+        put(row, "xt", event.exception_type);
+        put(row, "xm", event.exception_msg);
+        rows.push_back(std::move(row));
+    }
+    TRY(db_->run("INSERT INTO diagnostic_event (medium_hash, volume, ino, retry_count, checks, action, cause, evidence, exception_type, exception_msg, "
+                              "worker_id, timestamp) SELECT h, v, i, r, ch::jsonb, a, c, e::jsonb, xt, xm, w, t FROM json_to_recordset($1::json) AS o(h text, v int, "
+                              "i bigint, r int, ch text, a text, c text, e text, xt text, xm text, w text, t timestamptz)",
+                              storable_json(rows.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))));
+    return {};
+}
+
+Result<void> PostgresCatalog::rebuild_problem_events(const std::string& medium_hash) {
+    TRY(flush());
+    TRY(db_->run("UPDATE medium SET problems = coalesce(problems, '{}') || jsonb_build_object('diagnostic_events', (SELECT jsonb_agg(jsonb_build_object("
+                 "'ino', ino, 'volume', volume, 'retry_count', retry_count, 'checks', checks, 'action', action, "
+                 "'timestamp', to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), 'worker_id', worker_id, "
+                 "'exception_type', exception_type, 'exception_msg', exception_msg, 'cause', cause) ORDER BY id) "
+                 "FROM (SELECT * FROM diagnostic_event WHERE medium_hash=$1 ORDER BY id DESC LIMIT 1000) newest), "
+                 "'diagnostic_events_total', (SELECT count(*) FROM diagnostic_event WHERE medium_hash=$1)) "
+                 "WHERE medium_hash=$1 AND EXISTS (SELECT 1 FROM diagnostic_event WHERE medium_hash=$1)",
+                 medium_hash));
+    return {};
+}
+
+#define NTT_BLOB_COLUMNS "kind, id, size, first_seen, last_verified"
+
+Result<std::optional<BlobRow>> PostgresCatalog::blob(BlobKind kind, const BlobId& id) {
+    TRY(flush());
+    TRY_ASSIGN(Rows row, db_->run("SELECT " NTT_BLOB_COLUMNS " FROM blob_row WHERE kind=$1 AND id=$2::bytea", to_string(kind), id));
+    if (!row.next()) return std::optional<BlobRow>();
+    return std::optional(read_blob(row));
+}
+
+Result<void> PostgresCatalog::for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit) {
+    TRY(flush());
+    TRY_ASSIGN(const auto limit, db_->scaled_limit());
+    const auto one = [&](Rows& row) -> Result<void> {
+        const BlobRow blob = read_blob(row);
+        TRY(row.row_is_sound());
+        return visit(blob);
+    };
+    for (const BlobKind kind : {BlobKind::whole, BlobKind::partial})
+        TRY(each_row("SELECT " NTT_BLOB_COLUMNS " FROM blob_row WHERE kind=$1 ORDER BY id", one, to_string(kind)));
+    return {};
+}
+
+Result<void> PostgresCatalog::mark_verified(std::span<const BlobRow> blobs, const std::string& at) {
+    TRY(flush());
+    nlohmann::json rows = nlohmann::json::array();
+    for (const BlobRow& blob : blobs) rows.push_back({{"k", to_string(blob.kind)}, {"b", blob.blobid.hex()}});
+    TRY(db_->run("UPDATE blob_row r SET last_verified=$2 FROM json_to_recordset($1::json) AS o(k text, b text) WHERE r.id=decode(o.b, 'hex') AND r.kind=o.k",
+                 rows.dump(), at));
+    return {};
+}
+
+Result<std::vector<BlobProblem>> PostgresCatalog::rows_without_blob(size_t limit) {
+    TRY(flush());
+    TRY_ASSIGN(const auto longer, db_->scaled_limit());
+    TRY_ASSIGN(Rows rows,
+               db_->run("SELECT m.medium_hash, b.volume, b.ino, b.id, b.kind FROM ("
+                        "SELECT medium, volume, ino, blobid AS id, 'whole' AS kind FROM inode_row WHERE blobid IS NOT NULL UNION ALL "
+                        "SELECT medium, volume, ino, partial_blobid, 'partial' FROM inode_row WHERE partial_blobid IS NOT NULL) b "
+                        "JOIN medium m ON m.medium_key = b.medium "
+                        "WHERE NOT EXISTS (SELECT 1 FROM blob_row r WHERE r.kind = b.kind AND r.id = b.id) LIMIT $1",
+                        uint64_t{limit}));
+    std::vector<BlobProblem> out;
+    while (rows.next()) {
+        BlobProblem problem;
+        problem.medium_hash = rows.text();
+        problem.volume = static_cast<int>(rows.integer());
+        problem.ino = rows.integer();
+        problem.blobid = rows.maybe_blob_id().value_or(BlobId{});
+        problem.kind = rows.maybe_word<BlobKind>(blob_kind_from).value_or(BlobKind::whole);
+        TRY(rows.row_is_sound());
+        out.push_back(std::move(problem));
+    }
+    return out;
+}
+
+}  // namespace ntt::postgres

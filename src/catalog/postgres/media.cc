@@ -1,0 +1,216 @@
+// Media, images, volumes.
+#include <fmt/format.h>
+
+#include "catalog/postgres/postgres_catalog.h"
+
+namespace ntt::postgres {
+namespace {
+
+#define NTT_MEDIUM_COLUMNS                                                                                             \
+    "medium_hash, medium_human, kind, image_path, map_path, size_bytes, hash_method, health, rescued_bytes, message, " \
+    "added_at, enum_done, copy_done, problems, diagnostics"
+
+MediumRow read_medium(Rows& row) {
+    MediumRow out;
+    out.medium_hash = row.text();
+    out.medium_human = row.text();
+    out.kind = row.text();
+    out.image_path = row.text();
+    out.map_path = row.maybe_text();
+    out.size_bytes = row.size();
+    out.hash_method = row.text();
+    out.health = row.text();
+    out.rescued_bytes = row.maybe_size();
+    out.message = row.maybe_text();
+    out.added_at = row.time();
+    out.enum_done = row.maybe_time();
+    out.copy_done = row.maybe_time();
+    out.problems = row.maybe_json();
+    out.diagnostics = row.maybe_json();
+    return out;
+}
+
+ImageRow read_image(Rows& row) {
+    ImageRow out;
+    out.image_id = row.integer();
+    out.medium_hash = row.text();
+    out.path = row.text();
+    out.format = row.text();
+    out.size_bytes = row.size();
+    out.digest = row.text();
+    out.map_path = row.maybe_text();
+    out.map_digest = row.maybe_text();
+    out.rescued_bytes = row.maybe_size();
+    out.added_at = row.time();
+    return out;
+}
+
+VolumeRow read_volume(Rows& row) {
+    VolumeRow out;
+    out.medium_hash = row.text();
+    out.volume = static_cast<int>(row.integer());
+    out.image_id = row.integer();
+    out.offset_bytes = row.size();
+    out.size_bytes = row.size();
+    out.view = row.text();
+    out.role = row.text();
+    out.fs_type = row.text();
+    out.label = row.text();
+    out.uuid = row.text();
+    out.outcome = row.text();
+    out.detail = row.json();
+    return out;
+}
+
+template <typename Read>
+auto all_rows(Rows rows, Read read) {
+    std::vector<decltype(read(rows))> out;
+    while (rows.next()) out.push_back(read(rows));
+    return out;
+}
+
+std::optional<int64_t> id_or_null(int64_t id) { return id == 0 ? std::nullopt : std::optional(id); }
+
+std::optional<std::string> shown(const std::optional<std::string>& text) { return text ? std::optional(storable_text(*text)) : std::nullopt; }
+std::optional<std::string> json(const std::optional<std::string>& text) { return text ? std::optional(storable_json(*text)) : std::nullopt; }
+
+// Paths are opened again: one that the database cannot hold as it is must not be changed.
+Result<void> check_place(const std::string& path) {
+    if (is_utf8(path) && path.find('\0') == std::string::npos) return {};
+    return make_error(ErrorCode::invalid_argument, fmt::format("the path {} is not UTF-8, and PostgreSQL holds text in UTF-8 only", to_terminal_text(path)),
+                      "reach the source by another path, for example through a symbolic link");
+}
+
+}  // namespace
+
+Result<MediumKey> PostgresCatalog::add_medium(const MediumRow& row) {
+    TRY(check_place(row.image_path));
+    TRY(check_place(row.map_path.value_or("")));
+    TRY(flush());
+    TRY_ASSIGN(Rows added, db_->run("INSERT INTO medium (" NTT_MEDIUM_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15) "
+                                    "RETURNING medium_key",
+                                    row.medium_hash, storable_text(row.medium_human), row.kind, row.image_path, row.map_path, row.size_bytes, row.hash_method,
+                                    row.health, row.rescued_bytes, shown(row.message), row.added_at, row.enum_done, row.copy_done, json(row.problems),
+                                    json(row.diagnostics)));
+    added.next();
+    return MediumKey{added.integer()};
+}
+
+Result<void> PostgresCatalog::update_medium(const MediumRow& row) {
+    TRY(check_place(row.image_path));
+    TRY(check_place(row.map_path.value_or("")));
+    TRY(flush());
+    TRY_ASSIGN(const Rows done,
+               db_->run("UPDATE medium SET medium_human=$2, kind=$3, image_path=$4, map_path=$5, size_bytes=$6, hash_method=$7, "
+                        "health=$8, rescued_bytes=$9, message=$10, enum_done=$11, copy_done=$12, problems=$13, diagnostics=$14 "
+                        "WHERE medium_hash=$1",
+                        row.medium_hash, storable_text(row.medium_human), row.kind, row.image_path, row.map_path, row.size_bytes, row.hash_method, row.health,
+                        row.rescued_bytes, shown(row.message), row.enum_done, row.copy_done, json(row.problems), json(row.diagnostics)));
+    if (done.changed() == 0) return unknown_medium(row.medium_hash);
+    return {};
+}
+
+Result<void> PostgresCatalog::rename_medium(MediumKey medium, const std::string& medium_hash) {
+    TRY(flush());
+    hash_of_medium_.clear();
+    // Foreign keys take the other tables along.
+    TRY_ASSIGN(const Rows done, db_->run("UPDATE medium SET medium_hash=$2 WHERE medium_key=$1", static_cast<int64_t>(medium), medium_hash));
+    if (done.changed() == 0) return unknown_medium(fmt::format("number {}", static_cast<int64_t>(medium)));
+    return {};
+}
+
+Result<std::optional<MediumRow>> PostgresCatalog::medium(const std::string& medium_hash) {
+    TRY(flush());
+    TRY_ASSIGN(Rows row, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE medium_hash=$1", storable_text(medium_hash)));
+    if (!row.next()) return std::optional<MediumRow>();
+    return std::optional(read_medium(row));
+}
+
+Result<std::vector<MediumRow>> PostgresCatalog::media() {
+    TRY(flush());
+    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium ORDER BY added_at, medium_key"));
+    return all_rows(std::move(rows), read_medium);
+}
+
+Result<MediumKey> PostgresCatalog::medium_key(const std::string& medium_hash) {
+    TRY(flush());
+    TRY_ASSIGN(Rows row, db_->run("SELECT medium_key FROM medium WHERE medium_hash=$1", storable_text(medium_hash)));
+    if (!row.next()) return unknown_medium(medium_hash);
+    return MediumKey{row.integer()};
+}
+
+Result<std::string> PostgresCatalog::hash_of(MediumKey medium) {
+    if (medium == hashed_medium_ && !hash_of_medium_.empty()) return hash_of_medium_;
+    TRY_ASSIGN(Rows row, db_->run("SELECT medium_hash FROM medium WHERE medium_key=$1", static_cast<int64_t>(medium)));
+    if (!row.next()) return unknown_medium(fmt::format("number {}", static_cast<int64_t>(medium)));
+    hashed_medium_ = medium;
+    hash_of_medium_ = row.text();
+    return hash_of_medium_;
+}
+
+Result<MediumRow> PostgresCatalog::resolve_medium(const std::string& text) {
+    TRY_ASSIGN(auto exact, medium(text));
+    if (exact) return *std::move(exact);
+    // Whatever the database's collation: hashes that begin with `text`, by their first letters.
+    const std::optional<std::string> prefix = text.size() >= kShortestPrefix ? std::optional(storable_text(text)) : std::nullopt;
+    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE left(medium_hash, length($1)) = $1 OR medium_human = $2 "
+                                   "ORDER BY added_at, medium_key",
+                                   prefix, storable_text(text)));
+    return only_candidate(text, all_rows(std::move(rows), read_medium));
+}
+
+#define NTT_IMAGE_COLUMNS "medium_hash, path, format, size_bytes, digest, map_path, map_digest, rescued_bytes, added_at"
+
+Result<int64_t> PostgresCatalog::add_image(const ImageRow& row) {
+    TRY(check_place(row.path));
+    TRY(check_place(row.map_path.value_or("")));
+    TRY(flush());
+    TRY_ASSIGN(Rows added, db_->run("INSERT INTO image (" NTT_IMAGE_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) RETURNING image_id", row.medium_hash,
+                                    row.path, row.format, row.size_bytes, row.digest, row.map_path, row.map_digest, row.rescued_bytes, row.added_at));
+    added.next();
+    return added.integer();
+}
+
+Result<void> PostgresCatalog::update_image(const ImageRow& row) {
+    TRY(check_place(row.path));
+    TRY(check_place(row.map_path.value_or("")));
+    TRY(flush());
+    TRY_ASSIGN(const Rows done, db_->run("UPDATE image SET path=$2, map_path=$3, map_digest=$4, rescued_bytes=$5, digest=$6 WHERE image_id=$1", row.image_id,
+                                         row.path, row.map_path, row.map_digest, row.rescued_bytes, row.digest));
+    if (done.changed() == 0) return make_error(ErrorCode::not_found, fmt::format("the catalog has no image {}", row.image_id));
+    return {};
+}
+
+Result<std::vector<ImageRow>> PostgresCatalog::images(const std::string& medium_hash) {
+    TRY(flush());
+    TRY_ASSIGN(Rows rows, db_->run("SELECT image_id, " NTT_IMAGE_COLUMNS " FROM image WHERE medium_hash=$1 ORDER BY image_id", storable_text(medium_hash)));
+    return all_rows(std::move(rows), read_image);
+}
+
+Result<bool> PostgresCatalog::has_image_of_size(uint64_t size_bytes) {
+    TRY(flush());
+    TRY_ASSIGN(Rows row, db_->run("SELECT 1 FROM image WHERE size_bytes=$1 LIMIT 1", size_bytes));
+    return row.next();
+}
+
+#define NTT_VOLUME_COLUMNS "medium_hash, volume, image_id, offset_bytes, size_bytes, view, role, fs_type, label, uuid, outcome, detail"
+
+Result<void> PostgresCatalog::put_volume(const VolumeRow& row) {
+    TRY(flush());
+    TRY(
+               db_->run("INSERT INTO volume (" NTT_VOLUME_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12) "
+                        "ON CONFLICT (medium_hash, volume) DO UPDATE SET image_id=$3, offset_bytes=$4, size_bytes=$5, view=$6, role=$7, "
+                        "fs_type=$8, label=$9, uuid=$10, outcome=$11, detail=$12",
+                        row.medium_hash, row.volume, id_or_null(row.image_id), row.offset_bytes, row.size_bytes, or_null(row.view), or_null(row.role),
+                        or_null(row.fs_type), shown(row.label.empty() ? std::nullopt : std::optional(row.label)),
+                        shown(row.uuid.empty() ? std::nullopt : std::optional(row.uuid)), or_null(row.outcome), storable_json(row.detail)));
+    return {};
+}
+
+Result<std::vector<VolumeRow>> PostgresCatalog::volumes(const std::string& medium_hash) {
+    TRY(flush());
+    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_VOLUME_COLUMNS " FROM volume WHERE medium_hash=$1 ORDER BY volume", storable_text(medium_hash)));
+    return all_rows(std::move(rows), read_volume);
+}
+
+}  // namespace ntt::postgres

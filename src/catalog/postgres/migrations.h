@@ -1,0 +1,20 @@
+// Brings a database to the schema of this program.
+#pragma once
+
+#include <vector>
+
+#include "base/clock.h"
+#include "catalog/migration.h"
+#include "catalog/postgres/connection.h"
+
+namespace ntt::postgres {
+
+// In order of version, from 1 without gaps.
+const std::vector<Migration>& embedded_migrations();
+
+// Applies what is missing of `migrations`: each in one transaction with its row in schema_migration. Waits for another
+// process that migrates. schema: the database holds tables of another program under our names, was made by a newer
+// program, or an applied migration is not the one known here.
+Result<void> migrate(Connection& connection, const Clock& clock, const std::vector<Migration>& migrations = embedded_migrations());
+
+}  // namespace ntt::postgres

@@ -1,0 +1,24 @@
+// A PostgreSQL server for tests: that of the whole run (a fixture of ctest), else one of the test's own process.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "support/support.h"
+
+namespace ntt::test {
+
+// The folder of the server's socket; nullopt where PostgreSQL is not installed.
+std::optional<std::string> postgres_server();
+
+// The URL of an empty schema of its own that belongs to `dir`: the same folder gives the same schema. Ends the process
+// when there is no server: ask postgres_server() first.
+std::string postgres_url(const TempDir& dir);
+
+// What psql answers, unaligned, without headings; with the exit code of psql.
+CommandResult psql(const std::string& url, const std::string& sql);
+
+}  // namespace ntt::test
+
+#define NTT_NEED_POSTGRES() \
+    if (!::ntt::test::postgres_server()) GTEST_SKIP() << "needs PostgreSQL (Debian: postgresql)"
