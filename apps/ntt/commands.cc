@@ -8,6 +8,8 @@ std::unique_ptr<Command> make_ingest_command();
 std::unique_ptr<Command> make_copy_command();
 std::unique_ptr<Command> make_enum_command();
 std::unique_ptr<Command> make_load_command();
+std::unique_ptr<Command> make_work_command();
+std::unique_ptr<Command> make_workers_command();
 std::unique_ptr<Command> make_media_command();
 std::unique_ptr<Command> make_show_command();
 std::unique_ptr<Command> make_files_command();
@@ -28,6 +30,8 @@ const std::vector<CommandEntry>& commands() {
         {"copy", make_copy_command},
         {"enum", make_enum_command},
         {"load", make_load_command},
+        {"work", make_work_command},
+        {"workers", make_workers_command},
         // what is known
         {"media", make_media_command},
         {"show", make_show_command},

@@ -31,6 +31,12 @@ std::vector<std::string> helper_command(const std::string& path) {
     return {"/usr/bin/sudo", "-n", path};
 }
 
+std::string host_name() {
+    char host[256] = {};
+    if (::gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') return "host";
+    return host;
+}
+
 Exit exit_code(int contract) { return static_cast<Exit>(contract); }
 
 }  // namespace
@@ -82,7 +88,10 @@ Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std:
     TRY(check_fat_options(options.reader));
     TRY_ASSIGN(options.reader.program, session.reader_program());
     options.copy.startup_error_limit = settings.startup_error_limit;
-    options.engine = engine == "image" ? Engine::image : engine == "mount" ? Engine::mount : Engine::automatic;
+    const std::string& chosen_engine = engine ? *engine : settings.engine;
+    options.engine = chosen_engine == "image" ? Engine::image : chosen_engine == "mount" ? Engine::mount : Engine::automatic;
+    options.work.lease = {std::chrono::seconds(settings.heartbeat_seconds), std::chrono::seconds(settings.lease_seconds), static_cast<uint64_t>(settings.lease_files)};
+    options.image_paths = settings.image_paths;
     if (options.engine != Engine::image) {
         const Result<std::string> helper = find_program(session.io(), "ntt-mount-helper");
         if (helper.ok()) options.tree.helper = MountHelper{helper_command(*helper), std::chrono::minutes(2), settings.home + "/mounts"};
@@ -102,9 +111,7 @@ Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std:
 
 std::string worker_name(const std::string& chosen) {
     if (!chosen.empty()) return chosen;
-    char host[256] = {};
-    if (::gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
-    return fmt::format("{}-{}", host[0] == '\0' ? "host" : host, ::getpid());
+    return fmt::format("{}-{}", host_name(), ::getpid());
 }
 
 Result<std::unique_ptr<Ingesting>> Ingesting::open(Session& session, IngestGoal goal, Keep keep) {
@@ -125,6 +132,21 @@ Result<std::unique_ptr<Ingesting>> Ingesting::open(Session& session, IngestGoal 
         new IngestContext{io.env, io.clock, *out->catalog_, out->store_.get(), io.cancel, out->counters_, session.log()});
     out->progress_ = std::make_unique<Progress>(session.progress_terminal(), out->counters_);
     return out;
+}
+
+Result<void> Ingesting::join(IngestOptions& options) {
+    LeaseTable* const leases = catalog_->leases();
+    if (leases == nullptr) return {};
+    worker_id_ = options.copy.worker_id;
+    TRY_ASSIGN(heartbeat_, leases->start_worker(worker_id_, host_name(), ::getpid(), options.work.lease));
+    TRY_ASSIGN(options.work.since, leases->now());
+    return {};
+}
+
+Ingesting::~Ingesting() {
+    if (heartbeat_ == nullptr) return;
+    heartbeat_.reset();
+    catalog_->leases()->end_worker(worker_id_).ignore("its row shows that it is silent, and goes after a day");
 }
 
 Result<Exit> Ingesting::tell(const std::string& source, const Result<IngestReport>& report) {

@@ -14,7 +14,7 @@ namespace ntt::cli {
 
 // Options that both verbs have. Members are written when the command line is read.
 struct CopyingOptions {
-    std::string engine = "auto";
+    std::optional<std::string> engine;  // absent: as configured
     std::string diagnostics = "predict";
     int jobs = 0;          // 0: as configured
     std::optional<int> max_attempts;
@@ -52,7 +52,12 @@ public:
     // With Keep::nothing the catalog lies in a folder that goes with this object.
     static Result<std::unique_ptr<Ingesting>> open(Session& session, IngestGoal goal, Keep keep);
 
+    ~Ingesting();
+
     const IngestContext& context() const { return *context_; }
+
+    // On a catalog that workers share: says that this one begins, and fills in what its runs need for that. Otherwise nothing.
+    Result<void> join(IngestOptions& options);
 
     // Tells how one source ended, as JSON or for people; returns its exit code. The damaged files are named, up to a limit.
     Result<Exit> tell(const std::string& source, const Result<IngestReport>& report);
@@ -70,6 +75,8 @@ private:
     ProgressCounters counters_;
     std::unique_ptr<IngestContext> context_;
     std::unique_ptr<Progress> progress_;
+    std::string worker_id_;
+    std::unique_ptr<Heartbeat> heartbeat_;  // once it has joined
 };
 
 }  // namespace ntt::cli

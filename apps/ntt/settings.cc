@@ -12,12 +12,15 @@ namespace {
 
 constexpr size_t kMaxConfigBytes = 1 << 20;
 
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
 // One key of the file and where its value goes; exactly one of the targets is set.
 struct Key {
     std::string_view path;
     std::string* text = nullptr;
     int* number = nullptr;
     int least = 0, most = 0;
+    Pairs* pairs = nullptr;  // a table of texts whose keys are free
 };
 
 Error at_line(const std::string& file, const toml::source_region& where, std::string_view what) {
@@ -29,6 +32,15 @@ Result<void> take(const std::string& file, const Key& key, const toml::node& nod
         const auto value = node.value_exact<std::string>();
         if (!value || value->empty()) return at_line(file, node.source(), fmt::format("{} must be a text", key.path));
         *key.text = *value;
+        return {};
+    }
+    if (key.pairs != nullptr) {
+        if (!node.is_table()) return at_line(file, node.source(), fmt::format("{} must be a table of texts", key.path));
+        for (const auto& [name, entry] : *node.as_table()) {
+            const auto value = entry.value_exact<std::string>();
+            if (!value || value->empty() || name.empty()) return at_line(file, entry.source(), fmt::format("{}.{} must be a text", key.path, name.str()));
+            key.pairs->emplace_back(name.str(), *value);
+        }
         return {};
     }
     const auto value = node.value_exact<int64_t>();
@@ -114,6 +126,12 @@ Result<Settings> load_settings(Env& env, const CommonOptions& options, const Var
         Key{"store.fanout_levels", nullptr, &out.store_fanout_levels, 1, 2},
         Key{"suspect_run_bytes", nullptr, &out.suspect_run_bytes, 0, 1 << 30},
         Key{"jobs", nullptr, &out.jobs, 0, 1024},
+        Key{"engine", &out.engine},
+        Key{"lease_seconds", nullptr, &out.lease_seconds, 1, 86'400},
+        Key{"heartbeat_seconds", nullptr, &out.heartbeat_seconds, 1, 86'400},
+        Key{"lease_files", nullptr, &out.lease_files, 1, 10'000'000},
+        Key{"catalog_wait_seconds", nullptr, &out.catalog_wait_seconds, 0, 86'400},
+        Key{"image_paths", nullptr, nullptr, 0, 0, &out.image_paths},
         Key{"reader.isolation", &out.reader_isolation},
         Key{"reader.program", &reader_program},
         Key{"reader.memory_mib", nullptr, &out.reader_memory_mib, 64, 1 << 20},
@@ -140,6 +158,10 @@ Result<Settings> load_settings(Env& env, const CommonOptions& options, const Var
                              out.home.empty() ? "" : "sqlite:" + out.home + "/catalog.db");
     out.store_dir = chosen(options.store, non_empty(variable("NTT_STORE")), store, out.home);
 
+    if (out.engine != "auto" && out.engine != "image" && out.engine != "mount")
+        return make_error(ErrorCode::invalid_argument, "no such engine: " + out.engine, "auto, image or mount");
+    if (out.heartbeat_seconds >= out.lease_seconds)
+        return make_error(ErrorCode::invalid_argument, fmt::format("heartbeat_seconds ({}) must be less than lease_seconds ({})", out.heartbeat_seconds, out.lease_seconds));
     if (out.reader_isolation != "process" && out.reader_isolation != "none")
         return make_error(ErrorCode::invalid_argument, "no such reader.isolation: " + out.reader_isolation, "process or none");
     out.reader_program = chosen(std::nullopt, non_empty(variable("NTT_READER")), reader_program, "");

@@ -4,6 +4,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "os/env.h"
@@ -35,6 +37,14 @@ struct Settings {
     int store_fanout_levels = 1;  // store.fanout_levels, of a store that is made now: 1 or 2
     int suspect_run_bytes = 4096;  // runs of one pattern in a content from this length on are suspect; 0: none
     int jobs = 0;                 // threads; 0: one for each core
+
+    // Of a catalog that several hosts share.
+    std::string engine = "auto";       // auto, image or mount: how this host reaches files where --engine does not say
+    int lease_seconds = 60;            // a worker without a sign of life for so long has lost its range
+    int heartbeat_seconds = 10;        // between two signs
+    int lease_files = 10'000;          // in a range, at most
+    int catalog_wait_seconds = 300;    // a worker waits so long for a catalog that is gone
+    std::vector<std::pair<std::string, std::string>> image_paths;  // folder in the catalog -> folder on this host
 
     // How images are parsed.
     std::string reader_isolation = "process";  // reader.isolation: process, or none

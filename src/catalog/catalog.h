@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "catalog/leases.h"
 #include "catalog/rows.h"
 #include "os/env.h"
 
@@ -99,6 +100,11 @@ public:
     // One transaction: blobs, blob_location, inode rows, missing ranges, events.
     virtual Result<void> commit_outcomes(MediumKey medium, const std::string& store_id, std::span<const CopyOutcome> outcomes,
                                          std::span<const EventRow> events, const std::string& at) = 0;
+    // How several workers share media; null where a catalog is of one machine.
+    virtual LeaseTable* leases() { return nullptr; }
+    // Until the next call: pending_rows() are those of the lease's range, and commit_outcomes() is refused with lease_lost once
+    // another has it. nullopt: everything, unasked.
+    virtual void work_under(std::optional<Lease> /*lease*/) {}
     virtual Result<Totals> totals(MediumKey medium) = 0;
     // Inodes with `limit` or more recorded errors that are pending become MAX_RETRIES_EXCEEDED, but for those of which a verdict
     // says what can be read: that is still to be had. Returns how many.

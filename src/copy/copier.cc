@@ -490,6 +490,16 @@ private:
 
 }  // namespace
 
+void CopyReport::add(const CopyReport& other) {
+    files += other.files;
+    bytes += other.bytes;
+    fresh_blobs += other.fresh_blobs;
+    fresh_bytes += other.fresh_bytes;
+    deduplicated += other.deduplicated;
+    interrupted = interrupted || other.interrupted;
+    if (other.parked) parked = other.parked;
+}
+
 Result<CopyReport> copy_pending(const CopyJob& job, const CopyOptions& options) { return Copier(job, options).run(); }
 
 }  // namespace ntt

@@ -44,6 +44,8 @@ struct CopyReport {
     uint64_t deduplicated = 0;   // contents that the store already had
     bool interrupted = false;
     std::optional<std::string> parked;  // why nothing more of the medium can be read in this run
+
+    void add(const CopyReport& other);  // what another part of the run came to
 };
 
 // Whose contents are copied, and what with; all of it outlives the call.

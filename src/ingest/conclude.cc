@@ -110,6 +110,10 @@ Result<void> conclude_medium(Catalog& catalog, const Clock& clock, const MediumR
     TRY_ASSIGN(const std::vector<FindingRow> findings, catalog.findings(medium.medium_hash));
     report.exit = report.copy.interrupted ? 130 : exit_code_of(report.totals, rows, findings);
     if (goal != IngestGoal::copy || (report.copy.files == 0 && medium.copy_done)) return {};
+    if (catalog.leases() != nullptr) {
+        TRY_ASSIGN(const bool others_work, catalog.leases()->is_leased(medium.medium_hash));
+        if (others_work) return {};  // whoever ends last sees to it
+    }
     TRY(catalog.rebuild_problem_events(medium.medium_hash));
     if (report.totals.pending != 0 || medium.copy_done) return {};
     TRY_ASSIGN(std::optional<MediumRow> row, catalog.medium(medium.medium_hash));

@@ -84,7 +84,7 @@ Result<void> FolderRun::identify() {
     identity_ = blake3_of(as_bytes(folder_identity(machine_id(), filesystem_identity(mount, trees_.root_of(kFolderVolume)), path_inside(mount, path_))));
     medium_hash_ = options_.medium_hash.value_or(medium_hash_of(identity_));
     hash_method_ = options_.medium_hash ? "given" : "directory";
-    TRY_ASSIGN(lock_, context_.catalog.lock("medium-" + medium_hash_));
+    TRY_ASSIGN(lock_, context_.catalog.lock("medium-" + medium_hash_, options_.sharing));
     TRY_ASSIGN(medium_, context_.catalog.medium(medium_hash_));
     if (medium_ && medium_->kind != "directory")
         return make_error(ErrorCode::source_changed, fmt::format("the medium {} is an image, {}, and no folder", medium_hash_, medium_->image_path),
@@ -156,9 +156,18 @@ Result<void> FolderRun::copy() {
     if (options_.goal == IngestGoal::enumerate) return {};
     NTT_CHECK(context_.store != nullptr, "copying without a store");
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_hash_));
+    if (context_.catalog.leases() != nullptr) {  // it is listed: others may join in
+        lock_.reset();
+        TRY_ASSIGN(lock_, context_.catalog.lock("medium-" + medium_hash_, Catalog::Sharing::with_others));
+    }
     TRY(context_.catalog.give_up_on_errors(key, options_.copy.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
     FolderMount mount(trees_, context_.cancel);
-    TRY_ASSIGN(report_.copy, copy_tree(context_, options_, key, medium_hash_, trees_, mount, nullptr));
+    const auto copy_range = [&](const CopyOptions& options) {
+        IngestOptions of_range = options_;
+        of_range.copy = options;
+        return copy_tree(context_, of_range, key, medium_hash_, trees_, mount, nullptr);
+    };
+    TRY_ASSIGN(report_.copy, copy_leased(context_, medium_hash_, options_.copy, options_.work, copy_range));
     return {};
 }
 

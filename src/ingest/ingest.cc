@@ -67,6 +67,7 @@ public:
 private:
     Result<BlobId> digest();
     Result<void> lock_medium(const std::string& medium_hash);
+    Result<void> share(Catalog::Sharing sharing);
     Result<void> refuse_if_changed(const BlobId& digest);
     Result<std::optional<MediumRow>> medium_at_this_path();
     Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
@@ -77,7 +78,8 @@ private:
     bool is_to_be_mounted(const Volume& volume) const;
     Result<void> mount_if_due();
     Result<void> settle_name(MediumKey key, MediumRow& medium);
-    Result<void> copy_mounted(MediumKey key, std::set<int> volumes);
+    Result<CopyReport> copy_queue(MediumKey key, CopyOptions options);
+    Result<CopyReport> copy_mounted(MediumKey key, const CopyOptions& options);
     Result<uint64_t> list_again(const EnumerationTarget& target, const std::vector<VolumeRow>& rows, const DamageMap& damage);
     Result<void> note_listed_again(const EnumerationTarget& target, const Volume& volume, const VolumeRow* before, const EnumerationCounts& counts);
     Result<void> note_map(const EnumerationTarget& target, uint64_t changed);
@@ -110,7 +112,7 @@ private:
 Result<void> Run::open() {
     TRY_ASSIGN(image_, open_medium_image(context_.env, report_.source, options_.map_path, reader_.program.get()));
     if (image_.map) image_.map->fit_to(image_.source->size_bytes(), map_findings_);
-    TRY_ASSIGN(image_lock_, context_.catalog.lock(image_.lock_name));
+    TRY_ASSIGN(image_lock_, context_.catalog.lock(image_.lock_name, options_.sharing));
     return {};
 }
 
@@ -161,7 +163,17 @@ Result<BlobId> Run::digest() {
 }
 
 Result<void> Run::lock_medium(const std::string& medium_hash) {
-    TRY_ASSIGN(medium_lock_, context_.catalog.lock("medium-" + medium_hash));
+    TRY_ASSIGN(medium_lock_, context_.catalog.lock("medium-" + medium_hash, options_.sharing));
+    return {};
+}
+
+// Others may join in from here on, or may not any more (busy if they have).
+Result<void> Run::share(Catalog::Sharing sharing) {
+    if (context_.catalog.leases() == nullptr) return {};
+    image_lock_.reset();
+    medium_lock_.reset();
+    TRY_ASSIGN(image_lock_, context_.catalog.lock(image_.lock_name, sharing));
+    TRY_ASSIGN(medium_lock_, context_.catalog.lock("medium-" + medium_->medium_hash, sharing));
     return {};
 }
 
@@ -386,6 +398,7 @@ Result<void> Run::renew() {
     const bool map_changed = map_digest != image_row_->map_digest;
     const bool any_due = std::any_of(rows.begin(), rows.end(), [this](const VolumeRow& row) { return is_due(row); });
     if (!map_changed && !any_due) return {};
+    if (options_.sharing != Catalog::Sharing::alone) TRY(share(Catalog::Sharing::alone));
 
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
     const DamageMap damage = damage_map();
@@ -510,44 +523,47 @@ Result<void> Run::copy() {
     if (options_.goal == IngestGoal::enumerate) return {};
     NTT_CHECK(context_.store != nullptr, "copying without a store");
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
+    TRY(share(Catalog::Sharing::with_others));
     TRY(context_.catalog.give_up_on_errors(key, options_.copy.startup_error_limit, iso8601_utc(context_.clock.wall_us())));
-    const CopyJob job{{context_.env, *context_.store, context_.catalog, key, medium_->medium_hash, context_.clock, context_.cancel, context_.progress, context_.log},
-                      *image_.source, volumes_, reader_};
-    CopyOptions copying = options_.copy;
-    if (image_.map) copying.suspect_run_bytes = 0;  // it says what was read
-    std::set<int> read_here, mounted;
-    for (const Volume& volume : volumes_) (text_in(parse_detail(volume.detail), "engine") == "mount" ? mounted : read_here).insert(volume.number);
-    if (!mounted.empty()) copying.volumes = read_here;
-    TRY_ASSIGN(report_.copy, copy_pending(job, copying));
-    if (!mounted.empty() && !report_.copy.interrupted) TRY(copy_mounted(key, std::move(mounted)));
+    TRY_ASSIGN(report_.copy, copy_leased(context_, medium_->medium_hash, options_.copy, options_.work, [&](const CopyOptions& options) { return copy_queue(key, options); }));
     // A blob that was read from a changing image is still what its name says; that the run is not the image's is an error.
     TRY(image_.source->check_unchanged(context_.env));
     return {};
 }
 
+// What is pending: from the image, and through its mount what only that can give.
+Result<CopyReport> Run::copy_queue(MediumKey key, CopyOptions options) {
+    const CopyJob job{{context_.env, *context_.store, context_.catalog, key, medium_->medium_hash, context_.clock, context_.cancel, context_.progress, context_.log},
+                      *image_.source, volumes_, reader_};
+    if (image_.map) options.suspect_run_bytes = 0;  // it says what was read
+    std::set<int> read_here, mounted;
+    for (const Volume& volume : volumes_) (text_in(parse_detail(volume.detail), "engine") == "mount" ? mounted : read_here).insert(volume.number);
+    if (!mounted.empty()) options.volumes = read_here;
+    TRY_ASSIGN(CopyReport report, copy_pending(job, options));
+    if (mounted.empty() || report.interrupted) return report;
+    options.volumes = std::move(mounted);
+    TRY_ASSIGN(const CopyReport through_mount, copy_mounted(key, options));
+    report.add(through_mount);
+    return report;
+}
+
 // Files of volumes that were listed through a mount.
-Result<void> Run::copy_mounted(MediumKey key, std::set<int> volumes) {
+Result<CopyReport> Run::copy_mounted(MediumKey key, const CopyOptions& options) {
+    const std::set<int>& volumes = *options.volumes;
     TRY_ASSIGN(const std::vector<int64_t> pending, context_.catalog.pending_rows(key, &volumes));
     if (pending.empty()) {
         if (!mounted_ && options_.tree.helper) clear_left_mount(context_.env, *options_.tree.helper, medium_->medium_hash, context_.log);
-        return {};
+        return CopyReport();
     }
     TRY(mount_if_due());
     const bool all_there = std::all_of(volumes.begin(), volumes.end(), [this](int volume) { return trees_.has(volume); });
     if (!all_there) {
         context_.log.error("{} files of {} wait for a mount: {}", pending.size(), medium_->medium_hash, why_not_mounted_.empty() ? "it did not give all volumes" : why_not_mounted_);
-        return {};
+        return CopyReport();
     }
     IngestOptions of_trees = options_;
-    of_trees.copy.volumes = std::move(volumes);
-    TRY_ASSIGN(CopyReport report, copy_tree(context_, of_trees, key, medium_->medium_hash, trees_, *mounted_, image_.source.get()));
-    report.files += report_.copy.files;
-    report.bytes += report_.copy.bytes;
-    report.fresh_blobs += report_.copy.fresh_blobs;
-    report.fresh_bytes += report_.copy.fresh_bytes;
-    report.deduplicated += report_.copy.deduplicated;
-    report_.copy = std::move(report);
-    return {};
+    of_trees.copy = options;
+    return copy_tree(context_, of_trees, key, medium_->medium_hash, trees_, *mounted_, image_.source.get());
 }
 
 // What did not decode is the container's damage, not the medium's. It shows while the image is read.
@@ -608,12 +624,31 @@ Result<IngestReport> copy_medium(const IngestContext& context, const std::string
     TRY_ASSIGN(const MediumRow medium, context.catalog.resolve_medium(medium_hash));
     IngestOptions of_this_medium = options;
     of_this_medium.medium_hash = medium.medium_hash;
+    if (medium.enum_done && context.catalog.leases() != nullptr) of_this_medium.sharing = Catalog::Sharing::with_others;
     if (medium.image_path.empty())
         return make_error(ErrorCode::not_found, fmt::format("the medium {} has neither an image nor a folder in the catalog", medium.medium_hash),
                           "it was loaded from an enumeration: load that again with --image IMAGE, or with --root DIR for a mounted tree");
-    if (medium.kind == "directory") return ingest_folder(context, medium.image_path, of_this_medium, FolderWork::copy);
-    if (!of_this_medium.map_path) of_this_medium.map_path = medium.map_path;
-    return ingest_image(context, medium.image_path, of_this_medium);
+    const std::string path = path_on_this_host(medium.image_path, options.image_paths);
+    if (medium.kind == "directory") return ingest_folder(context, path, of_this_medium, FolderWork::copy);
+    if (!of_this_medium.map_path && medium.map_path) of_this_medium.map_path = path_on_this_host(*medium.map_path, options.image_paths);
+    return ingest_image(context, path, of_this_medium);
+}
+
+Result<void> conclude_copied(const IngestContext& context, const std::string& medium_hash) {
+    TRY_ASSIGN(const std::optional<MediumRow> medium, context.catalog.medium(medium_hash));
+    if (!medium) return unknown_medium(medium_hash);
+    IngestReport report;
+    return conclude_medium(context.catalog, context.clock, *medium, IngestGoal::copy, report);
+}
+
+std::string path_on_this_host(const std::string& path, const std::vector<std::pair<std::string, std::string>>& image_paths) {
+    const std::pair<std::string, std::string>* best = nullptr;
+    for (const auto& one : image_paths) {
+        const std::string& from = one.first;
+        const bool fits = path.starts_with(from) && (path.size() == from.size() || from.ends_with('/') || path[from.size()] == '/');
+        if (fits && (best == nullptr || best->first.size() < from.size())) best = &one;
+    }
+    return best == nullptr ? path : best->second + path.substr(best->first.size());
 }
 
 }  // namespace ntt

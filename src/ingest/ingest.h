@@ -14,6 +14,7 @@
 #include "copy/tree_copier.h"
 #include "diagnose/diagnostic_service.h"
 #include "ingest/exclude.h"
+#include "ingest/leased.h"
 #include "ingest/mount_helper.h"
 #include "os/env.h"
 #include "store/store.h"
@@ -52,6 +53,11 @@ struct IngestOptions {
     Engine engine = Engine::automatic;
     TreeOptions tree;
     ExcludePatterns exclude;
+    WorkTerms work;
+    // Where this host sees the folders of the catalog's paths: the longest beginning that fits is replaced.
+    std::vector<std::pair<std::string, std::string>> image_paths;
+    // Others may work on the medium meanwhile, where the catalog has leases. A medium that is listed, or judged anew, is one's own.
+    Catalog::Sharing sharing = Catalog::Sharing::alone;
 };
 
 // What a run works with; all of it outlives the run.
@@ -82,5 +88,11 @@ Result<IngestReport> ingest_source(const IngestContext& context, const std::stri
 
 // Continues copying a medium that is in the catalog, from the image or folder it was enumerated from.
 Result<IngestReport> copy_medium(const IngestContext& context, const std::string& medium_hash, const IngestOptions& options);
+
+// Records the end of a medium of which nothing is left to be copied, and whose last worker did not come to that.
+Result<void> conclude_copied(const IngestContext& context, const std::string& medium_hash);
+
+// `path` as this host sees it: IngestOptions::image_paths. A beginning counts where a part of the path ends.
+std::string path_on_this_host(const std::string& path, const std::vector<std::pair<std::string, std::string>>& image_paths);
 
 }  // namespace ntt

@@ -37,6 +37,7 @@ public:
     Result<Exit> run(Session& session) override {
         TRY_ASSIGN(IngestOptions options, copying_.resolve(session, worker_name(worker_id_)));
         TRY_ASSIGN(const std::unique_ptr<Ingesting> ingesting, Ingesting::open(session, IngestGoal::copy, Keep::everything));
+        TRY(ingesting->join(options));
         TRY_ASSIGN(const Exit exit, ingesting->tell(medium_, copy_medium(ingesting->context(), medium_, options)));
         return ingesting->close(exit, 1);
     }

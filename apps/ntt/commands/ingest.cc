@@ -72,6 +72,7 @@ public:
         const Keep keep = dry_run_ ? Keep::nothing : Keep::everything;
 
         TRY_ASSIGN(const std::unique_ptr<Ingesting> ingesting, Ingesting::open(session, options.goal, keep));
+        if (options.goal == IngestGoal::copy) TRY(ingesting->join(options));
         Exit exit = Exit::done;
         uint64_t done = 0;
         for (const std::string& source : sources_) {

@@ -52,8 +52,16 @@ Result<std::vector<int64_t>> PostgresCatalog::pending_rows(MediumKey medium, con
         queue_.emplace_back(volume, row.integer());
         return {};
     };
-    TRY(each_row("SELECT volume, ino FROM inode_row WHERE medium=$1 AND NOT copied AND claimed_by IS NULL ORDER BY coalesce(first_offset, -1), ino, volume", one,
-                 static_cast<int64_t>(medium)));
+    QueueRange range{-1, INT64_MIN, 0, {}, {}, {}};
+    if (lease_) {
+        TRY_ASSIGN(range, leases_.range_of(*lease_));
+    }
+    std::string sql = "SELECT volume, ino FROM inode_row WHERE medium=$1 AND NOT copied AND claimed_by IS NULL "
+                      "AND (coalesce(first_offset, -1), ino, volume) >= ($2::bigint, $3::bigint, $4::int) ";
+    sql += range.end_offset ? "AND (coalesce(first_offset, -1), ino, volume) < ($5::bigint, $6::bigint, $7::int) "
+                            : "AND coalesce($5::bigint, $6::bigint, $7::int) IS NULL ";
+    TRY(each_row(sql + "ORDER BY coalesce(first_offset, -1), ino, volume", one, static_cast<int64_t>(medium), range.first_offset, range.first_ino,
+                 range.first_volume, range.end_offset, range.end_ino, range.end_volume));
     return out;
 }
 
@@ -178,6 +186,11 @@ Result<void> PostgresCatalog::commit_outcomes(MediumKey medium, const std::strin
     TRY_ASSIGN(const std::string hash, hash_of(medium));
     TRY_ASSIGN(const int64_t store, store_key(store_id));
     TRY_ASSIGN(std::optional<Scope> own, scope());
+    if (lease_) {
+        uint64_t bytes = 0;
+        for (const CopyOutcome& outcome : outcomes) bytes += outcome.blob_size;
+        TRY(leases_.hold(*lease_, outcomes.size(), bytes));
+    }
     TRY(record_blobs(outcomes, store, at));
     json decided = json::array(), left = json::array(), doubts = json::array();
     for (const CopyOutcome& outcome : outcomes) {

@@ -11,6 +11,7 @@
 #include "catalog/catalog.h"
 #include "catalog/postgres/connection.h"
 #include "catalog/postgres/copy_stream.h"
+#include "catalog/postgres/leases.h"
 
 namespace ntt::postgres {
 
@@ -19,7 +20,7 @@ Result<std::unique_ptr<Catalog>> open_postgres_catalog(const Clock& clock, const
 class PostgresCatalog final : public Catalog {
 public:
     PostgresCatalog(std::string url, ConnectionOptions options, std::unique_ptr<Connection> connection)
-        : url_(std::move(url)), options_(options), db_(std::move(connection)) {}
+        : url_(std::move(url)), options_(options), db_(std::move(connection)), leases_(*db_, url_) {}
 
     Result<std::unique_ptr<CatalogTransaction>> begin() override;
     Result<std::unique_ptr<CatalogLock>> lock(const std::string& name, Sharing sharing) override;
@@ -56,6 +57,8 @@ public:
     Result<std::vector<std::string>> paths(MediumKey medium, int volume, int64_t ino) override;
     Result<void> commit_outcomes(MediumKey medium, const std::string& store_id, std::span<const CopyOutcome> outcomes,
                                  std::span<const EventRow> events, const std::string& at) override;
+    LeaseTable* leases() override { return &leases_; }
+    void work_under(std::optional<Lease> lease) override { lease_ = std::move(lease); }
     Result<Totals> totals(MediumKey medium) override;
     Result<uint64_t> give_up_on_errors(MediumKey medium, int limit, const std::string& at) override;
     Result<uint64_t> requeue(const RequeueFilter& filter) override;
@@ -107,6 +110,9 @@ private:
     std::unique_ptr<Connection> db_;
     std::unique_ptr<Connection> locks_;  // holds the advisory locks, whatever becomes of transactions
     std::set<std::string> held_;
+
+    PostgresLeases leases_;
+    std::optional<Lease> lease_;  // under which this works
 
     CopyStream inodes_, paths_, ranges_;
     AddedPaths added_;

@@ -380,12 +380,14 @@ CREATE TABLE lease (
     bytes        bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX lease_medium ON lease (medium_hash);
+CREATE INDEX lease_owner ON lease (owner);
 
 -- Up to where a medium's queue has been handed out in this round. When the end is reached and nothing is leased any more,
 -- what is still pending makes the next round.
 CREATE TABLE queue_position (
     medium_hash  text PRIMARY KEY REFERENCES medium (medium_hash) ON UPDATE CASCADE,
     round        bigint NOT NULL DEFAULT 1,
+    round_started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     next_offset  bigint,
     next_ino     bigint,
     next_volume  integer,
