@@ -20,6 +20,7 @@ std::unique_ptr<Command> make_export_command();
 std::unique_ptr<Command> make_verify_command();
 std::unique_ptr<Command> make_requeue_command();
 std::unique_ptr<Command> make_events_command();
+std::unique_ptr<Command> make_migrate_command();
 std::unique_ptr<Command> make_doctor_command();
 std::unique_ptr<Command> make_help_command();
 
@@ -45,6 +46,7 @@ const std::vector<CommandEntry>& commands() {
         // upkeep
         {"verify", make_verify_command},
         {"requeue", make_requeue_command},
+        {"migrate", make_migrate_command},
         {"doctor", make_doctor_command},
         {"help", make_help_command},
     };

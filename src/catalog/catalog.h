@@ -124,7 +124,9 @@ public:
 
     // --- blobs ---
     virtual Result<std::optional<BlobRow>> blob(BlobKind kind, const BlobId& id) = 0;
-    virtual Result<void> for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit) = 0;  // by kind, blobid
+    // By kind and blobid: all, or those that lie in this store. A store that the catalog does not know is one that lost everything:
+    // all.
+    virtual Result<void> for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit, const std::optional<std::string>& store_id = {}) = 0;
     virtual Result<void> mark_verified(std::span<const BlobRow> blobs, const std::string& at) = 0;
     // Inodes whose blobid or partial_blobid has no row in blob.
     virtual Result<std::vector<BlobProblem>> rows_without_blob(size_t limit) = 0;

@@ -64,7 +64,8 @@ public:
     // The database's time, as timestamps have it.
     virtual Result<std::string> now() = 0;
 
-    // Says that a worker begins, and keeps saying that it lives. One that had this name before is replaced.
+    // Says that a worker begins, and keeps saying that it lives. One that had this name before is replaced, and has
+    // lost its leases.
     virtual Result<std::unique_ptr<Heartbeat>> start_worker(const std::string& worker_id, const std::string& host, int process, const LeaseTerms& terms) = 0;
     virtual Result<void> end_worker(const std::string& worker_id) = 0;
     virtual Result<std::vector<WorkerRow>> workers() = 0;

@@ -995,6 +995,27 @@ TEST_P(CatalogContract, a_content_of_two_stores_is_one_blob) {
     EXPECT_EQ(totals().stored, 2u);
 }
 
+TEST_P(CatalogContract, blobs_can_be_asked_for_by_store) {
+    for (int64_t ino = 1; ino <= 3; ++ino) add(file_row(ino));
+    commit({stored(1, "both"), stored(2, "one only")});
+    ASSERT_OK(catalog_->commit_outcomes(medium_, "store-2", std::vector{stored(3, "both")}, {}, kTime));
+    const auto in = [&](const std::optional<std::string>& store) {
+        std::vector<uint64_t> sizes;
+        const auto listed = catalog_->for_each_blob(
+            [&](const BlobRow& blob) -> Result<void> {
+                sizes.push_back(blob.size);
+                return {};
+            },
+            store);
+        EXPECT_TRUE(listed.ok()) << why(listed);
+        return sizes;
+    };
+    EXPECT_THAT(in("store-1"), ::testing::UnorderedElementsAre(4, 8));
+    EXPECT_THAT(in("store-2"), ElementsAre(4));
+    EXPECT_THAT(in("a store that nobody knows"), ::testing::UnorderedElementsAre(4, 8));
+    EXPECT_THAT(in(std::nullopt), ::testing::UnorderedElementsAre(4, 8));
+}
+
 TEST_P(CatalogContract, statistics_can_be_made_inside_and_outside_a_transaction) {
     add(file_row(1));
     ASSERT_OK(catalog_->analyze());

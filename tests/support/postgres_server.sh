@@ -3,9 +3,9 @@
 #   postgres_server.sh start FILE [PID]   prints and writes to FILE the folder of its socket; ends by itself with process PID
 #   postgres_server.sh stop FILE          ends it and removes its folder
 #   postgres_server.sh restart FILE       as a crash would (pg_ctl restart -m immediate)
-# Exit 77 where PostgreSQL is not installed.
+# NTT_TEST_POSTGRES_ADDRESS=A/N: listens there too, to that network. Exit 77 where PostgreSQL is not installed.
 set -eu
-verb=$1 file=$2
+verb=$1 file=$2 address=${NTT_TEST_POSTGRES_ADDRESS:-}
 
 programs=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -x "$programs/initdb" ] || programs=$(dirname "$(command -v initdb || echo /none/initdb)")
@@ -32,8 +32,9 @@ start)
     cd "$folder"
     # Commits that survive a power loss are the server's business, not that of these tests.
     { unprivileged "$programs/initdb" -D "$folder/data" -U ntt -A trust -E UTF8 --locale=C.UTF-8 --no-sync &&
+      { [ -z "$address" ] || echo "host all all $address trust" >>"$folder/data/pg_hba.conf"; } &&
       unprivileged "$programs/pg_ctl" -D "$folder/data" -w -t 120 -l "$folder/log" \
-          -o "-k $folder -c listen_addresses= -c fsync=off -c max_connections=200 -c shared_buffers=256MB ${NTT_TEST_POSTGRES_OPTIONS:-}" start; } >"$folder/setup" 2>&1 ||
+          -o "-k $folder -c listen_addresses=${address%/*} -c fsync=off -c max_connections=200 -c shared_buffers=256MB" start; } >"$folder/setup" 2>&1 ||
         { cat "$folder/setup" "$folder/log" >&2; exit 1; }
     unprivileged "$programs/psql" -qX -h "$folder" -U ntt -d postgres -c 'CREATE DATABASE ntt' >&2
     echo "$folder" >"$file"
@@ -53,7 +54,7 @@ restart)
     folder=$(cat "$file")
     cd "$folder"
     unprivileged "$programs/pg_ctl" -D "$folder/data" -w -t 120 -l "$folder/log" -m immediate \
-        -o "-k $folder -c listen_addresses= -c fsync=off -c max_connections=200 -c shared_buffers=256MB ${NTT_TEST_POSTGRES_OPTIONS:-}" restart >/dev/null
+        -o "-k $folder -c listen_addresses=${address%/*} -c fsync=off -c max_connections=200 -c shared_buffers=256MB" restart >/dev/null
     ;;
 *)
     echo "postgres_server.sh: start, stop or restart" >&2

@@ -187,7 +187,7 @@ private:
             counts.bytes += blob.size;
             checkers.give(blob);
             return mark(kMarkGroup);
-        });
+        }, store.id());
         checkers.finish();
         TRY(mark(1));
         TRY(listed);

@@ -266,15 +266,15 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& url, con
 
 Connection::~Connection() { PQfinish(handle_); }
 
-bool Connection::is_alive() const { return PQstatus(handle_) == CONNECTION_OK; }
+bool Connection::is_alive() const { return PQstatus(handle_) == CONNECTION_OK && PQsocket(handle_) >= 0; }
 
 Error Connection::error(const pg_result* result) const {
     const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char* primary = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const std::string words = fmt::format("catalog {}: {}", place_, primary != nullptr ? std::string(primary) : first_line(PQerrorMessage(handle_)));
-    if (!is_alive() && (state == nullptr || std::string_view(state) != "53100"))
+    // What libpq says of its own has no SQLSTATE, and is about the connection; PQstatus() does not always know by then.
+    if (state == nullptr || (!is_alive() && std::string_view(state) != "53100"))
         return make_error(ErrorCode::unavailable, words, "the connection is lost; run again when the server can be reached: nothing that was committed is lost");
-    if (state == nullptr) return make_error(ErrorCode::io, words);
     for (const Meaning& meaning : kMeanings)
         if (std::string_view(state).starts_with(meaning.state)) return make_error(meaning.code, words, meaning.hint);
     return make_error(ErrorCode::io, fmt::format("{} (SQLSTATE {})", words, state));

@@ -265,7 +265,7 @@ Result<std::optional<BlobRow>> PostgresCatalog::blob(BlobKind kind, const BlobId
     return std::optional(read_blob(row));
 }
 
-Result<void> PostgresCatalog::for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit) {
+Result<void> PostgresCatalog::for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit, const std::optional<std::string>& store_id) {
     TRY(flush());
     TRY_ASSIGN(const auto limit, db_->scaled_limit());
     const auto one = [&](Rows& row) -> Result<void> {
@@ -274,7 +274,10 @@ Result<void> PostgresCatalog::for_each_blob(const std::function<Result<void>(con
         return visit(blob);
     };
     for (const BlobKind kind : {BlobKind::whole, BlobKind::partial})
-        TRY(each_row("SELECT " NTT_BLOB_COLUMNS " FROM blob_row WHERE kind=$1 ORDER BY id", one, to_string(kind)));
+        TRY(each_row("SELECT " NTT_BLOB_COLUMNS " FROM blob_row b WHERE kind=$1 AND ((SELECT store FROM store WHERE store_id=$2) IS NULL OR "
+                     "store=(SELECT store FROM store WHERE store_id=$2) OR EXISTS (SELECT 1 FROM blob_elsewhere e WHERE e.id=b.id AND e.kind=b.kind AND "
+                     "e.store=(SELECT store FROM store WHERE store_id=$2))) ORDER BY id",
+                     one, to_string(kind), store_id));
     return {};
 }
 

@@ -292,10 +292,12 @@ Result<std::optional<BlobRow>> SqliteCatalog::blob(BlobKind kind, const BlobId& 
     return std::optional(read_blob(row));
 }
 
-Result<void> SqliteCatalog::for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit) {
+Result<void> SqliteCatalog::for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit, const std::optional<std::string>& store_id) {
     for (const BlobKind kind : {BlobKind::whole, BlobKind::partial}) {
-        TRY_ASSIGN(Query rows, db_->query("SELECT " NTT_BLOB_COLUMNS " FROM blob WHERE kind=?1 ORDER BY id"));
-        rows.bind(to_string(kind));
+        TRY_ASSIGN(Query rows, db_->query("SELECT " NTT_BLOB_COLUMNS " FROM blob b WHERE kind=?1 AND ((SELECT store FROM store WHERE store_id=?2) IS NULL OR "
+                                           "store=(SELECT store FROM store WHERE store_id=?2) OR EXISTS (SELECT 1 FROM blob_elsewhere e WHERE e.kind=b.kind AND "
+                                           "e.id=b.id AND e.store=(SELECT store FROM store WHERE store_id=?2))) ORDER BY id"));
+        rows.bind(to_string(kind), store_id);
         for (;;) {
             TRY_ASSIGN(const bool row, rows.next());
             if (!row) break;
