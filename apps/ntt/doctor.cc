@@ -232,7 +232,7 @@ Check judge_catalog(const Facts& facts) {
             return warning(kName, error.text(), shown_hint(error, "another process writes; try again later"));
         return failed(kName, error.text(), shown_hint(error, catalog_hint(error.code)));
     }
-    if (*catalog.opens) return ok(kName, fmt::format("{} opens", catalog.place));
+    if (*catalog.opens) return ok(kName, fmt::format("{} opens, its schema has version {}", catalog.place, catalog.schema_version));
     const std::string message = fmt::format("there is none yet: {}", catalog.place);
     // Contents without a catalog: nobody knows what they are. The catalog is made first, so that one without a store is common.
     if (facts.store.id.ok() && *facts.store.id)
@@ -381,7 +381,10 @@ void look_at_catalog(Session& session, Facts& facts) {
     facts.catalog.place = place_of(url);
     const auto catalog = session.open_catalog(IfAbsent::fail);
     if (catalog.ok()) {
-        facts.catalog.opens = true;
+        const Result<int> version = (*catalog)->schema_version();
+        if (version.ok()) facts.catalog.opens = true;
+        else facts.catalog.opens = version.error();
+        facts.catalog.schema_version = version.ok() ? *version : 0;
         facts.clock.ahead_of_database_us = ahead_of_database_us(**catalog, session.io().clock);
     } else if (catalog.error().code != ErrorCode::not_found ||
                !url.starts_with(kSqlite)) {  // ntt makes files, and no server's databases
@@ -410,7 +413,15 @@ const std::vector<FuseDriver>& fuse_drivers() {
     return kFuseDrivers;
 }
 
-std::optional<int64_t> ahead_of_database_us(Catalog& /*catalog*/, const Clock& /*clock*/) { return std::nullopt; }
+std::optional<int64_t> ahead_of_database_us(Catalog& catalog, const Clock& clock) {
+    if (catalog.leases() == nullptr) return std::nullopt;
+    const int64_t before_us = clock.wall_us();
+    const Result<std::string> now = catalog.leases()->now();
+    const int64_t after_us = clock.wall_us();
+    const std::optional<int64_t> database_us = now.ok() ? wall_us_from(*now) : std::nullopt;
+    if (!database_us) return std::nullopt;
+    return before_us + (after_us - before_us) / 2 - *database_us;
+}
 
 Facts gather_facts(Session& session) {
     const Clock& clock = session.io().clock;

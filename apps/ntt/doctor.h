@@ -58,6 +58,7 @@ struct StoreFacts {
 struct CatalogFacts {
     std::string place;           // without what may be secret
     Result<bool> opens = false;  // false: there is none yet
+    int schema_version = 0;      // of one that opens
 };
 
 struct ClockFacts {

@@ -41,6 +41,8 @@ class Catalog {
 public:
     virtual ~Catalog() = default;
 
+    virtual Result<int> schema_version() = 0;
+
     // --- transactions and locks ---
     virtual Result<std::unique_ptr<CatalogTransaction>> begin() = 0;
     // A lock that other processes on this catalog see and that dies with its owner. `name`: letters, digits, '-'.

@@ -55,6 +55,7 @@ public:
             if (session.json()) TRY(session.out().json(json_of(done.error(), std::nullopt)));
             // A target that did not come out equal was not kept: no catalog of ours is damaged.
             exit = transferred_.equal == false ? Exit::failed : exit_of(done.error());
+            transferred_.tables.clear();  // nothing of it was kept; of the predecessor's media those that were finished are
         }
         TRY(from_predecessor_ ? tell_rules(session) : tell_tables(session));
         TRY(close(session, exit));

@@ -19,7 +19,8 @@ public:
         committed_ = true;
         const bool analyze = std::exchange(catalog_.analyze_at_end_, false);
         TRY(scope_.commit());
-        return analyze ? catalog_.analyze_now() : Result<void>();
+        if (analyze) catalog_.analyze_now().ignore("what is loaded is committed; autovacuum makes statistics too");
+        return {};
     }
 
 private:
@@ -51,6 +52,13 @@ Result<std::unique_ptr<Catalog>> open_postgres_catalog(const Clock& clock, const
     TRY_ASSIGN(auto connection, Connection::open(url, of_connection));
     TRY(migrate(*connection, clock));
     return std::unique_ptr<Catalog>(new PostgresCatalog(url, of_connection, std::move(connection)));
+}
+
+Result<int> PostgresCatalog::schema_version() {
+    TRY(flush());
+    TRY_ASSIGN(Rows row, db_->run("SELECT max(version) FROM schema_migration"));
+    row.next();
+    return static_cast<int>(row.integer());
 }
 
 Result<std::unique_ptr<CatalogTransaction>> PostgresCatalog::begin() {

@@ -22,6 +22,7 @@ public:
     PostgresCatalog(std::string url, ConnectionOptions options, std::unique_ptr<Connection> connection)
         : url_(std::move(url)), options_(options), db_(std::move(connection)), leases_(*db_, url_) {}
 
+    Result<int> schema_version() override;
     Result<std::unique_ptr<CatalogTransaction>> begin() override;
     Result<std::unique_ptr<CatalogLock>> lock(const std::string& name, Sharing sharing) override;
 
@@ -140,7 +141,7 @@ Result<void> PostgresCatalog::each_row(const std::string& sql, const std::functi
         while (rows.next()) {
             more = true;
             if (Result<void> visited = visit(rows); !visited.ok()) {
-                if (visited.error().code != ErrorCode::cancelled) db_->execute("CLOSE " + name).ignore("the transaction's end closes it");
+                if (!own) db_->execute("CLOSE " + name).ignore("the transaction's end closes it");
                 return visited;
             }
         }

@@ -36,6 +36,12 @@ Result<std::unique_ptr<Catalog>> open_sqlite_catalog(Env& env, const Clock& cloc
     return std::unique_ptr<Catalog>(new SqliteCatalog(env, std::move(database)));
 }
 
+Result<int> SqliteCatalog::schema_version() {
+    TRY_ASSIGN(Query row, db_->prepared("SELECT max(version) FROM schema_migration"));
+    TRY(row.next());
+    return static_cast<int>(row.integer());
+}
+
 Result<std::unique_ptr<CatalogTransaction>> SqliteCatalog::begin() {
     NTT_CHECK(!db_->in_transaction(), "a transaction is begun inside another");
     TRY_ASSIGN(Scope scope, db_->begin());

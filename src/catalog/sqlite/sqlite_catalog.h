@@ -17,6 +17,7 @@ class SqliteCatalog final : public Catalog {
 public:
     SqliteCatalog(Env& env, std::unique_ptr<Database> database) : env_(env), db_(std::move(database)) {}
 
+    Result<int> schema_version() override;
     Result<std::unique_ptr<CatalogTransaction>> begin() override;
     Result<std::unique_ptr<CatalogLock>> lock(const std::string& name, Sharing sharing) override;
 
