@@ -162,7 +162,7 @@ std::unique_ptr<CLI::App> make_parser(Command& command, CommonOptions& common) {
         parser->add_flag(name, target, words)->group(std::string(kCommonGroup));
     };
     text("--home", common.home, "DIR", "the folder of catalog and store ($NTT_HOME)");
-    text("--catalog", common.catalog, "URL", "the catalog: sqlite:FILE ($NTT_DB_URL)");
+    text("--catalog", common.catalog, "URL", "the catalog: sqlite:FILE or postgresql://USER@HOST/DATABASE ($NTT_DB_URL)");
     text("--store", common.store, "DIR", "the store's folder ($NTT_STORE)");
     text("--config", common.config, "FILE", "the configuration; default $XDG_CONFIG_HOME/ntt/ntt.toml");
     flag("--json", common.json, "JSON Lines on stdout and nothing else");

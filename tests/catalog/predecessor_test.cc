@@ -324,7 +324,7 @@ protected:
 
     TempDir their_dir_, dir_;
     std::string theirs_;
-    const CancelToken never_;
+    CancelToken never_;
 };
 
 // One row for each rule.
