@@ -74,7 +74,8 @@ Result<void> work(const std::string& url, const std::string& name, Meter& meter)
     TRY_ASSIGN(const auto catalog, open_catalog(Env::host(), Clock::system(), url));
     LeaseTable& leases = *catalog->leases();
     const LeaseTerms terms;
-    TRY_ASSIGN(const auto heartbeat, leases.start_worker(name, "bench", 1, terms));
+    const std::atomic<uint64_t> signs_of_life{0};
+    TRY_ASSIGN(const auto heartbeat, leases.start_worker(name, "bench", 1, terms, signs_of_life));
     TRY_ASSIGN(const std::string since, leases.now());
     for (;;) {
         TRY_ASSIGN(const std::vector<MediumWork> media, leases.media_with_work());

@@ -90,7 +90,7 @@ Result<IngestOptions> CopyingOptions::resolve(const Session& session, const std:
     options.copy.startup_error_limit = settings.startup_error_limit;
     const std::string& chosen_engine = engine ? *engine : settings.engine;
     options.engine = chosen_engine == "image" ? Engine::image : chosen_engine == "mount" ? Engine::mount : Engine::automatic;
-    options.work.lease = {std::chrono::seconds(settings.heartbeat_seconds), std::chrono::seconds(settings.lease_seconds), static_cast<uint64_t>(settings.lease_files)};
+    options.work.lease = {std::chrono::seconds(settings.heartbeat_seconds), std::chrono::seconds(settings.lease_seconds), std::chrono::seconds(settings.stall_seconds), static_cast<uint64_t>(settings.lease_files)};
     options.image_paths = settings.image_paths;
     if (options.engine != Engine::image) {
         const Result<std::string> helper = find_program(session.io(), "ntt-mount-helper");
@@ -138,7 +138,7 @@ Result<void> Ingesting::join(IngestOptions& options) {
     LeaseTable* const leases = catalog_->leases();
     if (leases == nullptr) return {};
     worker_id_ = options.copy.worker_id;
-    TRY_ASSIGN(heartbeat_, leases->start_worker(worker_id_, host_name(), ::getpid(), options.work.lease));
+    TRY_ASSIGN(heartbeat_, leases->start_worker(worker_id_, host_name(), ::getpid(), options.work.lease, counters_.signs_of_life));
     TRY_ASSIGN(options.work.since, leases->now());
     return {};
 }

@@ -129,6 +129,7 @@ Result<Settings> load_settings(Env& env, const CommonOptions& options, const Var
         Key{"engine", &out.engine},
         Key{"lease_seconds", nullptr, &out.lease_seconds, 1, 86'400},
         Key{"heartbeat_seconds", nullptr, &out.heartbeat_seconds, 1, 86'400},
+        Key{"stall_seconds", nullptr, &out.stall_seconds, 1, 86'400},
         Key{"lease_files", nullptr, &out.lease_files, 1, 10'000'000},
         Key{"catalog_wait_seconds", nullptr, &out.catalog_wait_seconds, 0, 86'400},
         Key{"image_paths", nullptr, nullptr, 0, 0, &out.image_paths},

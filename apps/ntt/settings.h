@@ -42,6 +42,7 @@ struct Settings {
     std::string engine = "auto";       // auto, image or mount: how this host reaches files where --engine does not say
     int lease_seconds = 60;            // a worker without a sign of life for so long has lost its range
     int heartbeat_seconds = 10;        // between two signs
+    int stall_seconds = 300;           // one that reads nothing new for so long, though it lives, as well
     int lease_files = 10'000;          // in a range, at most
     int catalog_wait_seconds = 300;    // a worker waits so long for a catalog that is gone
     std::vector<std::pair<std::string, std::string>> image_paths;  // folder in the catalog -> folder on this host

@@ -57,6 +57,8 @@ public:
     virtual Result<void> rename_medium(MediumKey medium, const std::string& medium_hash) = 0;
     virtual Result<std::optional<MediumRow>> medium(const std::string& medium_hash) = 0;
     virtual Result<std::vector<MediumRow>> media() = 0;                      // in order of added_at
+    // The newest whose image or folder lies at this path and that was named by its content.
+    virtual Result<std::optional<MediumRow>> medium_at(const std::string& image_path) = 0;
     virtual Result<MediumKey> medium_key(const std::string& medium_hash) = 0;
     // By hash, unique prefix of a hash, or label: not_found, or invalid_argument naming the candidates if several fit.
     virtual Result<MediumRow> resolve_medium(const std::string& text) = 0;

@@ -5,6 +5,7 @@
 // database's. Nothing is locked while files are read.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,7 @@ namespace ntt {
 struct LeaseTerms {
     std::chrono::milliseconds heartbeat{10'000};  // between signs of life
     std::chrono::milliseconds end{60'000};        // without one: the lease is anybody's
+    std::chrono::milliseconds stall{300'000};     // a worker that does not get on for so long keeps no lease: it hangs
     uint64_t files = 10'000;                      // in a range, at most
 };
 
@@ -51,7 +53,8 @@ struct MediumWork {
     bool is_concluded = false;  // its end is recorded; else whoever finds nothing left to do does that
 };
 
-// Keeps a worker's row and its leases alive from a thread of its own, over a connection of its own, until it goes.
+// Keeps a worker's row and its leases alive from a thread of its own, over a connection of its own, until it goes; the leases
+// only while the worker gets on.
 class Heartbeat {
 public:
     virtual ~Heartbeat() = default;
@@ -64,9 +67,11 @@ public:
     // The database's time, as timestamps have it.
     virtual Result<std::string> now() = 0;
 
-    // Says that a worker begins, and keeps saying that it lives. One that had this name before is replaced, and has
+    // Says that a worker begins, and keeps saying that it lives. `signs_of_life` rises while it gets on, and outlives the
+    // heartbeat. One that had this name before is replaced, and has
     // lost its leases.
-    virtual Result<std::unique_ptr<Heartbeat>> start_worker(const std::string& worker_id, const std::string& host, int process, const LeaseTerms& terms) = 0;
+    virtual Result<std::unique_ptr<Heartbeat>> start_worker(const std::string& worker_id, const std::string& host, int process, const LeaseTerms& terms,
+                                                                    const std::atomic<uint64_t>& signs_of_life) = 0;
     virtual Result<void> end_worker(const std::string& worker_id) = 0;
     virtual Result<std::vector<WorkerRow>> workers() = 0;
 

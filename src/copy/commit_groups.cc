@@ -28,6 +28,7 @@ CommitGroups::CommitGroups(const CopyTarget& target, const CopyOptions& options,
 
 Result<void> CommitGroups::add(Finished item) {
     ++target_.progress.files_done;
+    ++target_.progress.signs_of_life;
     target_.progress.bytes_done += item.outcome.blob_size;
     report_.bytes += item.bytes_read;
     ++report_.files;

@@ -279,6 +279,7 @@ private:
         } else {
             result = job_.source.read(segment.image_offset + done, out);
         }
+        ++job_.progress.signs_of_life;
         if (!result.ok()) read_error_ = result.error();
         return result;
     }

@@ -155,6 +155,7 @@ private:
             if (fresh) return fresh;
             if (later_.empty() || job_.cancel.cancelled()) return std::optional<WorkItem>();
             if (groups_.is_due()) TRY(commit());
+            ++job_.progress.signs_of_life;
             job_.sleep(std::min(kTick, std::max<int64_t>(later_.top().due_us - now, 1)));
         }
     }
@@ -433,6 +434,7 @@ private:
         if (out.gave_up || out.failures >= kSalvageFailures) return give_zeros(at, length, staging, out);
         const ByteSpan bytes = ByteSpan(buffer_).first(length);
         Result<size_t> got = job_.trees.of(volume).read(file, at, bytes, job_.cancel);
+        ++job_.progress.signs_of_life;
         if (got.ok() && *got == length) {
             out.bytes_read += length;
             return staging.add(bytes);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "os/mount_table.h"
 
 namespace ntt {
 namespace {
@@ -22,7 +23,8 @@ Result<OpenedImage> open_medium_image(Env& env, const std::string& path, const s
     if (not_there) out.path = path;
     TRY_ASSIGN(out.source, open_image(env, path, program));
     const ImagePart& first = out.source->parts().front();
-    out.lock_name = fmt::format("image-{}-{}", first.device, first.inode);
+    // Device and inode are numbers of this machine; a catalog may be shared with others.
+    out.lock_name = fmt::format("image-{}-{}-{}", blake3_of(as_bytes(machine_id())).hex().substr(0, 12), first.device, first.inode);
 
     out.map_path = map_path;
     if (!out.map_path) {
@@ -47,7 +49,7 @@ Result<std::optional<NamedHash>> named_hash(const std::optional<std::string>& gi
     return std::optional<NamedHash>();
 }
 
-Result<BlobId> digest_of(const ByteSource& source, const CancelToken& cancel) {
+Result<BlobId> digest_of(const ByteSource& source, const CancelToken& cancel, std::atomic<uint64_t>* signs_of_life) {
     Blake3 hasher;
     std::vector<uint8_t> buffer(static_cast<size_t>(std::min<uint64_t>(kDigestChunk, source.size_bytes())));
     for (uint64_t at = 0; at < source.size_bytes();) {
@@ -55,6 +57,7 @@ Result<BlobId> digest_of(const ByteSource& source, const CancelToken& cancel) {
         const ByteSpan piece = ByteSpan(buffer).first(static_cast<size_t>(std::min<uint64_t>(buffer.size(), source.size_bytes() - at)));
         TRY(source.read(at, piece));
         hasher.update(piece);
+        if (signs_of_life != nullptr) ++*signs_of_life;
         at += piece.size();
     }
     return hasher.digest();

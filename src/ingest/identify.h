@@ -37,7 +37,7 @@ struct NamedHash {
 Result<std::optional<NamedHash>> named_hash(const std::optional<std::string>& given, const std::string& path);
 
 // BLAKE3 of every byte of the decoded image, never of a sample. Stops with cancelled.
-Result<BlobId> digest_of(const ByteSource& source, const CancelToken& cancel);
+Result<BlobId> digest_of(const ByteSource& source, const CancelToken& cancel, std::atomic<uint64_t>* signs_of_life = nullptr);
 
 // The first 32 digits of a whole image's digest.
 std::string medium_hash_of(const BlobId& digest);

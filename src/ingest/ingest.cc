@@ -69,7 +69,6 @@ private:
     Result<void> lock_medium(const std::string& medium_hash);
     Result<void> share(Catalog::Sharing sharing);
     Result<void> refuse_if_changed(const BlobId& digest);
-    Result<std::optional<MediumRow>> medium_at_this_path();
     Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
     Result<Detection> detect_volumes_apart(const DamageMap& damage, FindingSink& findings);
     Result<EnumerationCounts> list_volume(const EnumerationTarget& target, Volume& volume, const DamageMap& damage, const VolumeRow* before);
@@ -122,13 +121,13 @@ Result<void> Run::identify() {
         TRY(lock_medium(named_->medium_hash));
         TRY_ASSIGN(medium_, context_.catalog.medium(named_->medium_hash));
     }
-    TRY_ASSIGN(const std::optional<MediumRow> at_path, medium_at_this_path());
+    TRY_ASSIGN(const std::optional<MediumRow> at_path, context_.catalog.medium_at(image_.path));
     TRY_ASSIGN(const bool size_is_known, context_.catalog.has_image_of_size(image_.source->size_bytes()));
     const bool surely_new = !medium_ && !at_path && !size_is_known;
     // What a container cannot decode is known once all of it was read, and verdicts need to know it.
     const bool shows_damage_when_read = image_.source->format() != "raw" && image_.source->format() != "split_raw";
     if (surely_new && !shows_damage_when_read && image_.source->size_bytes() > kOverlapBytes) {
-        digest_running_ = std::async(std::launch::async, [this] { return digest_of(*image_.source, digest_unwanted_); });
+        digest_running_ = std::async(std::launch::async, [this] { return digest_of(*image_.source, digest_unwanted_, &context_.progress.signs_of_life); });
         return {};
     }
     TRY_ASSIGN(const BlobId now, digest());
@@ -155,7 +154,7 @@ Result<BlobId> Run::digest() {
                 if (context_.cancel.cancelled()) digest_unwanted_.cancel();
             TRY_ASSIGN(digest_, digest_running_.get());
         } else {
-            TRY_ASSIGN(digest_, digest_of(*image_.source, context_.cancel));
+            TRY_ASSIGN(digest_, digest_of(*image_.source, context_.cancel, &context_.progress.signs_of_life));
         }
         TRY(image_.source->check_unchanged(context_.env));
     }
@@ -177,20 +176,12 @@ Result<void> Run::share(Catalog::Sharing sharing) {
     return {};
 }
 
-// The newest medium whose image lies at this path and was named by its content.
-Result<std::optional<MediumRow>> Run::medium_at_this_path() {
-    std::optional<MediumRow> out;
-    TRY_ASSIGN(std::vector<MediumRow> media, context_.catalog.media());
-    for (MediumRow& row : media)
-        if (row.image_path == image_.path && row.hash_method == "image_blake3") out = std::move(row);
-    return out;
-}
-
 Result<void> Run::refuse_if_changed(const BlobId& now) {
     if (medium_->kind == "directory")
         return make_error(ErrorCode::source_changed, fmt::format("the medium {} is a folder, {}, and no image", medium_->medium_hash, medium_->image_path),
                           "nothing was touched; give the image another --medium-hash");
     TRY_ASSIGN(const std::vector<ImageRow> images, context_.catalog.images(medium_->medium_hash));
+    if (images.empty()) return make_error(ErrorCode::catalog_damaged, fmt::format("the medium {} has no image", medium_->medium_hash));
     const auto same = std::find_if(images.rbegin(), images.rend(), [&](const ImageRow& row) { return row.digest == now.hex(); });
     if (same == images.rend()) {
         const ImageRow& last = images.back();

@@ -7,6 +7,8 @@
 #include "acceptance/ntt.h"
 #include "base/hash.h"
 #include "catalog/catalog.h"
+#include "ingest/ingest.h"
+#include "os/mount_table.h"
 #include "support/images.h"
 
 namespace ntt::test {
@@ -555,7 +557,7 @@ TEST(FieldCase_V14, a_lock_on_a_medium_or_its_image_sends_a_second_ingest_away_w
     Ntt ntt;
     ASSERT_OK_ASSIGN(const auto catalog, open_catalog(Env::host(), Clock::system(), "sqlite:" + ntt.home() + "/catalog.db"));
     const std::string medium = b3(read_file(image)).substr(0, 32);
-    for (const std::string& name : {fmt::format("image-{}-{}", info.st_dev, info.st_ino), "medium-" + medium}) {
+    for (const std::string& name : {fmt::format("image-{}-{}-{}", b3(machine_id()).substr(0, 12), info.st_dev, info.st_ino), "medium-" + medium}) {
         ASSERT_OK_ASSIGN(const auto held, catalog->lock(name));
         const Ran ran = ntt.json({"ingest", image});
         EXPECT_EQ(ran.exit, 75) << name;
@@ -629,6 +631,47 @@ TEST(Store, files_have_the_contracts_modes_whatever_the_umask) {
     ASSERT_EQ(::stat(ntt.blob_path("af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262").c_str(), &info), 0) << "the empty file";
     ASSERT_EQ(::stat((ntt.home() + "/by-hash").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 07777, 0755u);
+}
+
+TEST(Work, CopiesWhatWasOnlyEnumeratedAndThenFindsNothingLeft) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_floppy(dir / "a.img", {{"ONE.TXT", "one"}, {"SAME.TXT", "same"}});
+    make_floppy(dir / "b.img", {{"TWO.TXT", "two"}, {"SAME.TXT", "same"}});
+    Ntt ntt;
+    ASSERT_EQ(ntt.run({"ingest", "--enumerate-only", dir / "a.img", dir / "b.img"}).exit, 4);
+    EXPECT_EQ(ntt.run({"work", "--limit", "1"}).exit, 4);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status='stored'"), "1\n");
+    const Ran rest = ntt.json({"work"});
+    EXPECT_EQ(rest.exit, 0) << rest.err;
+    EXPECT_EQ(rest.object("result")["exit"], 0);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status='stored'; SELECT count(*) FROM blob; SELECT count(*) FROM medium WHERE copy_done IS NULL"), "4\n3\n0\n");
+    EXPECT_EQ(ntt.json({"work"}).object("result")["sources"], 0);
+    EXPECT_EQ(ntt.run({"workers"}).exit, 1) << "nobody shares this catalog";
+}
+
+TEST(Work, LeavesAMediumAloneWhoseImageIsNotHereAndDoesTheOthers) {
+    NTT_NEED_TOOL("mformat");
+    const TempDir dir;
+    make_floppy(dir / "a.img", {{"ONE.TXT", "one"}});
+    make_floppy(dir / "b.img", {{"TWO.TXT", "two"}});
+    Ntt ntt;
+    ASSERT_EQ(ntt.run({"ingest", "--enumerate-only", dir / "a.img", dir / "b.img"}).exit, 4);
+    std::filesystem::rename(dir / "a.img", dir / "elsewhere.img");
+    EXPECT_EQ(ntt.run({"work"}).exit, 1);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status='stored'"), "1\n");
+    write_file(dir / "ntt.toml", "[image_paths]\n\"" + dir.path().string() + "/a.img\" = \"" + dir.path().string() + "/elsewhere.img\"\n");
+    EXPECT_EQ(ntt.run({"work", "--config", dir / "ntt.toml"}).exit, 0);
+    EXPECT_EQ(ntt.sql("SELECT count(*) FROM inode WHERE status='stored'"), "2\n");
+}
+
+TEST(ImagePaths, ReplaceTheLongestBeginningWhereAPartOfThePathEnds) {
+    const std::vector<std::pair<std::string, std::string>> paths = {{"/data/img", "/mnt/a"}, {"/data", "/mnt/b"}, {"/slash/", "/c/"}};
+    EXPECT_EQ(path_on_this_host("/data/img/x.img", paths), "/mnt/a/x.img");
+    EXPECT_EQ(path_on_this_host("/data/img2/x.img", paths), "/mnt/b/img2/x.img");
+    EXPECT_EQ(path_on_this_host("/database/x.img", paths), "/database/x.img");
+    EXPECT_EQ(path_on_this_host("/slash/x", paths), "/c/x");
+    EXPECT_EQ(path_on_this_host("/data", paths), "/mnt/b");
 }
 
 }  // namespace

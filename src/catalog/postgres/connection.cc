@@ -44,6 +44,7 @@ constexpr std::array kMeanings = {
     Meaning{"42501", ErrorCode::permission, "the database's owner can grant the rights"},
     Meaning{"25006", ErrorCode::permission, "the database is read-only: use the primary server"},
     Meaning{"3D000", ErrorCode::not_found, "create it: createdb NAME"},
+    Meaning{"3F000", ErrorCode::permission, "the schema of search_path is not there, or this user may not use it: CREATE SCHEMA, GRANT USAGE, CREATE ON SCHEMA"},
     Meaning{"42P01", ErrorCode::schema, "the tables are not those of a catalog: check --catalog"},
     Meaning{"42703", ErrorCode::schema, "the tables are not those of a catalog: check --catalog"},
     Meaning{"57P", ErrorCode::unavailable, "the server is stopping or starting; run again"},
@@ -245,6 +246,12 @@ Result<void> Scope::commit() {
 // --- Connection ---
 
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& url, const ConnectionOptions& options) {
+    // libpq's own words about an address that is none quote it, with the password.
+    PQconninfoOption* parsed = PQconninfoParse(url.c_str(), nullptr);
+    if (parsed == nullptr)
+        return make_error(ErrorCode::invalid_argument, fmt::format("catalog {}: this is no address of a PostgreSQL database", place_of(nullptr, url)),
+                          "postgresql://USER@HOST:PORT/DATABASE; write % in a password as %25");
+    PQconninfoFree(parsed);
     // What stands in the URL counts over what stands before it here. A connection that was cut off is noticed at both ends,
     // so that the locks of a lost host end.
     const std::array<const char*, 9> names = {"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",

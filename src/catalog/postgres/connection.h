@@ -155,8 +155,8 @@ private:
     friend class Scope;
     // Parameters in their order, in the form that libpq takes.
     struct Bound {
-        void add(std::string_view text) { put(std::string(text), 0); }
-        void add(const std::string& text) { put(text, 0); }
+        void add(std::string_view text) { put(storable_text(text), 0); }
+        void add(const std::string& text) { put(storable_text(text), 0); }
         void add(const char* text) { put(text, 0); }
         void add(Bytes bytes) { put(std::string(bytes.bytes), 1); }
         void add(const BlobId& id) { put(std::string(as_text(id.bytes)), 1); }

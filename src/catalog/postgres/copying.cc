@@ -32,7 +32,7 @@ json json_of(const CopyOutcome& outcome) {
     if (outcome.partial_blobid) out["p"] = outcome.partial_blobid->hex();
     if (outcome.cause) out["c"] = to_string(*outcome.cause);
     if (missing) out["m"] = std::min<uint64_t>(total_length(*missing), INT64_MAX);
-    if (outcome.evidence) out["e"] = *outcome.evidence;
+    if (outcome.evidence) out["e"] = storable_json(*outcome.evidence);
     if (outcome.error) out["er"] = to_display_utf8(*outcome.error);
     if (outcome.error_type) out["et"] = *outcome.error_type;
     return out;
@@ -196,7 +196,7 @@ Result<void> PostgresCatalog::commit_outcomes(MediumKey medium, const std::strin
     for (const CopyOutcome& outcome : outcomes) {
         (outcome.status == Status::pending ? left : decided).push_back(json_of(outcome));
         if (outcome.doubt)
-            doubts.push_back({{"v", outcome.volume}, {"i", outcome.ino}, {"c", outcome.doubt->code}, {"m", to_display_utf8(outcome.doubt->message)}, {"e", outcome.doubt->evidence}});
+            doubts.push_back({{"v", outcome.volume}, {"i", outcome.ino}, {"c", outcome.doubt->code}, {"m", to_display_utf8(outcome.doubt->message)}, {"e", storable_json(outcome.doubt->evidence)}});
     }
     if (!decided.empty()) {
         TRY_ASSIGN(const Rows done,

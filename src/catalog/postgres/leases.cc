@@ -14,8 +14,8 @@ std::string interval(std::chrono::milliseconds length) { return fmt::format("{} 
 // A connection that is lost is opened anew at the next beat: a lease lasts for several.
 class Beats final : public Heartbeat {
 public:
-    Beats(std::string url, std::string worker_id, const LeaseTerms& terms)
-        : url_(std::move(url)), worker_id_(std::move(worker_id)), terms_(terms), thread_([this] { run(); }) {}
+    Beats(std::string url, std::string worker_id, const LeaseTerms& terms, const std::atomic<uint64_t>& signs_of_life)
+        : url_(std::move(url)), worker_id_(std::move(worker_id)), terms_(terms), signs_of_life_(signs_of_life), thread_([this] { run(); }) {}
     ~Beats() override {
         {
             const std::lock_guard lock(mutex_);
@@ -40,7 +40,12 @@ private:
             options.lock_timeout_ms = options.statement_timeout_ms = static_cast<int>(terms_.heartbeat.count());
             TRY_ASSIGN(connection_, Connection::open(url_, options));
         }
+        const auto now = std::chrono::steady_clock::now();
+        const uint64_t sign = signs_of_life_;
+        if (sign != last_sign_) got_on_at_ = now;
+        last_sign_ = sign;
         TRY(connection_->run("UPDATE worker SET heartbeat_at=clock_timestamp() WHERE worker_id=$1", worker_id_));
+        if (now - got_on_at_ > terms_.stall) return {};
         TRY(connection_->run("UPDATE lease SET heartbeat_at=clock_timestamp(), expires_at=clock_timestamp() + $2::interval "
                              "WHERE owner=$1 AND expires_at > clock_timestamp()",
                              worker_id_, interval(terms_.end)));
@@ -49,6 +54,9 @@ private:
 
     const std::string url_, worker_id_;
     const LeaseTerms terms_;
+    const std::atomic<uint64_t>& signs_of_life_;
+    uint64_t last_sign_ = 0;
+    std::chrono::steady_clock::time_point got_on_at_ = std::chrono::steady_clock::now();
     std::unique_ptr<Connection> connection_;
     std::mutex mutex_;
     std::condition_variable wake_;
@@ -75,7 +83,8 @@ Result<std::string> PostgresLeases::now() {
     return row.time();
 }
 
-Result<std::unique_ptr<Heartbeat>> PostgresLeases::start_worker(const std::string& worker_id, const std::string& host, int process, const LeaseTerms& terms) {
+Result<std::unique_ptr<Heartbeat>> PostgresLeases::start_worker(const std::string& worker_id, const std::string& host, int process, const LeaseTerms& terms,
+                                                               const std::atomic<uint64_t>& signs_of_life) {
     // Those that were killed long ago leave their rows to the next that begins.
     TRY(db_.run("DELETE FROM worker w WHERE heartbeat_at < clock_timestamp() - interval '1 day'"));
     TRY(db_.run("INSERT INTO worker (worker_id, host, process) VALUES ($1, $2, $3) ON CONFLICT (worker_id) DO UPDATE SET host=$2, process=$3, "
@@ -83,7 +92,7 @@ Result<std::unique_ptr<Heartbeat>> PostgresLeases::start_worker(const std::strin
                 worker_id, storable_text(host), process));
     // What this name had before is nobody's now: else the new one's signs of life would keep the dead one's leases.
     TRY(db_.run("UPDATE lease SET expires_at=clock_timestamp() WHERE owner=$1 AND expires_at > clock_timestamp()", worker_id));
-    return std::unique_ptr<Heartbeat>(new Beats(url_, worker_id, terms));
+    return std::unique_ptr<Heartbeat>(new Beats(url_, worker_id, terms, signs_of_life));
 }
 
 Result<void> PostgresLeases::end_worker(const std::string& worker_id) {

@@ -22,7 +22,8 @@ public:
     PostgresLeases(Connection& connection, std::string url) : db_(connection), url_(std::move(url)) {}
 
     Result<std::string> now() override;
-    Result<std::unique_ptr<Heartbeat>> start_worker(const std::string& worker_id, const std::string& host, int process, const LeaseTerms& terms) override;
+    Result<std::unique_ptr<Heartbeat>> start_worker(const std::string& worker_id, const std::string& host, int process, const LeaseTerms& terms,
+                                                    const std::atomic<uint64_t>& signs_of_life) override;
     Result<void> end_worker(const std::string& worker_id) override;
     Result<std::vector<WorkerRow>> workers() override;
     Result<std::vector<MediumWork>> media_with_work() override;

@@ -63,6 +63,12 @@ Result<void> unless_limit(Result<void> result) {
     return result;
 }
 
+// As path_row has it.
+std::optional<int64_t> signed_name_hash(const FileFilter& filter) {
+    const std::optional<uint32_t> hash = name_hash_of(filter);
+    return hash ? std::optional(int64_t{static_cast<int32_t>(*hash)}) : std::nullopt;
+}
+
 // The statement for one medium: $1 medium key, $2 volume, $3 ino, $4 status, $5 cause, $6 hash of the name, $7 medium hash.
 std::string files_sql(const FileFilter& filter, bool by_name) {
     std::string sql = fmt::format("SELECT p.volume, p.entry, p.ino, p.path, p.short_name, p.exclude_reason, {} FROM path_row p JOIN inode_row i "
@@ -117,11 +123,11 @@ BlobRow read_blob(Rows& row) {
 
 }  // namespace
 
-Result<void> PostgresCatalog::files_of(const MediumRow& medium, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit) {
-    TRY_ASSIGN(const MediumKey key, medium_key(medium.medium_hash));
-    const std::optional<uint32_t> hash = name_hash_of(filter);
+Result<void> PostgresCatalog::files_of(const std::string& medium_hash, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit) {
+    TRY_ASSIGN(const MediumKey key, medium_key(medium_hash));
+    const std::optional<int64_t> hash = signed_name_hash(filter);
     FileRow file;
-    file.medium_hash = medium.medium_hash;
+    file.medium_hash = medium_hash;
     const auto one = [&](Rows& rows) -> Result<void> {
         file.path.volume = static_cast<int>(rows.integer());
         file.path.entry = rows.integer();
@@ -134,29 +140,32 @@ Result<void> PostgresCatalog::files_of(const MediumRow& medium, const FileFilter
         TRY(rows.row_is_sound());
         file.missing.clear();
         if (file.inode.cause || file.inode.missing_bytes > 0) {
-            TRY_ASSIGN(file.missing, missing_ranges(medium.medium_hash, file.inode.volume, file.inode.ino));
+            TRY_ASSIGN(file.missing, missing_ranges(medium_hash, file.inode.volume, file.inode.ino));
         }
         return visit(file);
     };
     return each_row(files_sql(filter, hash.has_value()), one, static_cast<int64_t>(key), filter.volume, filter.ino,
                     filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
                     filter.cause ? std::optional(to_string(*filter.cause)) : std::nullopt,
-                    hash ? std::optional(int64_t{static_cast<int32_t>(*hash)}) : std::nullopt, medium.medium_hash);
+                    hash, medium_hash);
 }
 
 Result<void> PostgresCatalog::files(const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit) {
     TRY(flush());
     TRY_ASSIGN(const auto limit, db_->scaled_limit());
-    std::vector<MediumRow> in;
+    std::vector<std::string> in;
     if (filter.medium_hash) {
-        TRY_ASSIGN(auto one, medium(*filter.medium_hash));
-        if (!one) return unknown_medium(*filter.medium_hash);
-        in.push_back(*std::move(one));
+        TRY(medium_key(*filter.medium_hash));
+        in.push_back(*filter.medium_hash);
     } else {
-        TRY_ASSIGN(in, media());
+        // Of all media only those that have the name: a look into the index for each.
+        TRY_ASSIGN(Rows rows, db_->run("SELECT medium_hash FROM medium m WHERE $1::int IS NULL OR EXISTS (SELECT 1 FROM path_row p WHERE p.medium=m.medium_key AND "
+                                       "p.name_hash=$1) ORDER BY added_at, medium_key",
+                                       signed_name_hash(filter)));
+        while (rows.next()) in.push_back(rows.text());
     }
-    for (const MediumRow& medium : in) {
-        Result<void> result = files_of(medium, filter, visit);
+    for (const std::string& medium_hash : in) {
+        Result<void> result = files_of(medium_hash, filter, visit);
         if (!result.ok()) return unless_limit(std::move(result));
     }
     return {};
@@ -228,8 +237,8 @@ Result<void> PostgresCatalog::add_events(std::span<const EventRow> events) {
         if (text) row[key] = to_display_utf8(*text);
     };
     for (const EventRow& event : events) {
-        nlohmann::json row = {{"h", event.medium_hash}, {"v", event.volume},   {"r", event.retry_count}, {"ch", event.checks},
-                              {"a", event.action},      {"e", event.evidence}, {"w", event.worker_id},   {"t", event.timestamp}};
+        nlohmann::json row = {{"h", event.medium_hash}, {"v", event.volume},   {"r", event.retry_count}, {"ch", storable_json(event.checks)},
+                              {"a", event.action},      {"e", storable_json(event.evidence)}, {"w", event.worker_id},   {"t", event.timestamp}};
         if (event.ino) row["i"] = *event.ino;
         if (event.cause) row["c"] = to_string(*event.cause);
         put(row, "xt", event.exception_type);

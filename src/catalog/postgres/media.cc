@@ -132,6 +132,15 @@ Result<std::vector<MediumRow>> PostgresCatalog::media() {
     return all_rows(std::move(rows), read_medium);
 }
 
+Result<std::optional<MediumRow>> PostgresCatalog::medium_at(const std::string& image_path) {
+    TRY(flush());
+    TRY_ASSIGN(Rows row, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE image_path=$1 AND hash_method='image_blake3' "
+                                  "ORDER BY added_at DESC, medium_key DESC LIMIT 1",
+                                  storable_text(image_path)));
+    if (!row.next()) return std::optional<MediumRow>();
+    return std::optional(read_medium(row));
+}
+
 Result<MediumKey> PostgresCatalog::medium_key(const std::string& medium_hash) {
     TRY(flush());
     TRY_ASSIGN(Rows row, db_->run("SELECT medium_key FROM medium WHERE medium_hash=$1", storable_text(medium_hash)));

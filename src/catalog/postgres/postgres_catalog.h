@@ -31,6 +31,7 @@ public:
     Result<void> rename_medium(MediumKey medium, const std::string& medium_hash) override;
     Result<std::optional<MediumRow>> medium(const std::string& medium_hash) override;
     Result<std::vector<MediumRow>> media() override;
+    Result<std::optional<MediumRow>> medium_at(const std::string& image_path) override;
     Result<MediumKey> medium_key(const std::string& medium_hash) override;
     Result<MediumRow> resolve_medium(const std::string& text) override;
     Result<int64_t> add_image(const ImageRow& row) override;
@@ -104,7 +105,7 @@ private:
     Result<int64_t> store_key(const std::string& store_id);
     Result<void> record_blobs(std::span<const CopyOutcome> outcomes, int64_t store, const std::string& at);
     Result<void> record_ranges(const std::string& medium_hash, std::span<const CopyOutcome> outcomes);
-    Result<void> files_of(const MediumRow& medium, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit);
+    Result<void> files_of(const std::string& medium_hash, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit);
 
     const std::string url_;
     const ConnectionOptions options_;

@@ -14,7 +14,11 @@ namespace {
 
 using InodeKey = std::pair<int, int64_t>;  // volume, inode
 
-constexpr size_t kStoredAtOnce = 10'000;
+// One statement for so many: until the medium is committed the database has no statistics of it, and may look at all its rows for each.
+constexpr size_t kStoredAtOnce = 50'000;
+
+// The hour of a time: outcomes of one hour are recorded together, under the first of their times.
+std::string hour_of(const std::string& time) { return time.substr(0, 13); }
 
 void add_counts(RuleCounts& to, const RuleCounts& from) {
     for (const auto& [rule, count] : from) to[rule] += count;
@@ -97,14 +101,15 @@ private:
 
     Result<void> commit_stored() {
         if (stored_.empty()) return {};
-        // A content of this name and another size is in the catalog by other ways: one of the two is wrong.
-        std::map<InodeKey, const InodeRow*> added;
+        // A content of this name and another size is in the catalog by other ways: one of the two is wrong. All are asked for before the
+        // first is added, because every question sends what was added so far.
         for (const InodeRow& row : stored_) {
             TRY_ASSIGN(const std::optional<BlobRow> blob, catalog_.blob(BlobKind::whole, *row.blobid));
-            if (blob && blob->size != row.size) {
-                conflicting_.insert({row.volume, row.ino});
-                continue;
-            }
+            if (blob && blob->size != row.size) conflicting_.insert({row.volume, row.ino});
+        }
+        std::map<InodeKey, const InodeRow*> added;
+        for (const InodeRow& row : stored_) {
+            if (conflicting_.contains({row.volume, row.ino})) continue;
             InodeRow queued = as_pending(row);
             queued.image_id = image_id_;
             TRY(catalog_.add_inode(key_, queued, {}));
@@ -112,7 +117,11 @@ private:
         }
         TRY_ASSIGN(const std::vector<int64_t> keys, catalog_.pending_rows(key_));
         TRY_ASSIGN(const std::vector<WorkItem> items, catalog_.work_items(key_, keys));
-        std::map<std::string, std::vector<CopyOutcome>> outcomes;  // by the time that they are recorded under
+        struct Recorded {
+            std::string at;
+            std::vector<CopyOutcome> outcomes;
+        };
+        std::map<std::string, Recorded> hours;
         for (const WorkItem& item : items) {
             const InodeRow& row = *added.at({item.volume, item.ino});
             CopyOutcome outcome;
@@ -121,9 +130,12 @@ private:
             outcome.ino = row.ino;
             outcome.blobid = row.blobid;
             outcome.blob_size = row.size;
-            outcomes[row.processed_at.value_or(medium_.copy_done.value_or(now_))].push_back(std::move(outcome));
+            const std::string at = row.processed_at.value_or(medium_.copy_done.value_or(now_));
+            Recorded& hour = hours[hour_of(at)];
+            if (hour.at.empty() || at < hour.at) hour.at = at;
+            hour.outcomes.push_back(std::move(outcome));
         }
-        for (const auto& [at, of_one_time] : outcomes) TRY(catalog_.commit_outcomes(key_, options_.store_id, of_one_time, {}, at));
+        for (const auto& [name, hour] : hours) TRY(catalog_.commit_outcomes(key_, options_.store_id, hour.outcomes, {}, hour.at));
         inodes_ += added.size();
         stored_.clear();
         return {};
@@ -227,6 +239,7 @@ uint64_t ImportReport::defects() const {
 Result<void> import_database(Reader& reader, Catalog& catalog, const Clock& clock, const ImportOptions& options, const CancelToken& cancel, ImportReport& report) {
     TRY_ASSIGN(const std::vector<TheirMedium> media, reader.media());
     TRY_ASSIGN(const std::set<std::string> doubtful, reader.blobs_of_two_sizes());
+    uint64_t analyzed = 0;  // inodes that were there at the last look
     for (const TheirMedium& theirs : media) {
         const std::string now = iso8601_utc(clock.wall_us());
         RuleCounts of_medium;
@@ -246,6 +259,9 @@ Result<void> import_database(Reader& reader, Catalog& catalog, const Clock& cloc
         report.media += of_this.media;
         report.inodes += of_this.inodes;
         report.paths += of_this.paths;
+        if (report.inodes < 2 * analyzed || report.inodes == analyzed) continue;
+        TRY(catalog.analyze());
+        analyzed = report.inodes;
     }
     return catalog.analyze();
 }

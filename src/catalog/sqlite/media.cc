@@ -123,6 +123,14 @@ Result<std::vector<MediumRow>> SqliteCatalog::media() {
     return all_rows(rows, read_medium);
 }
 
+Result<std::optional<MediumRow>> SqliteCatalog::medium_at(const std::string& image_path) {
+    TRY_ASSIGN(Query row, db_->prepared("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE image_path=?1 AND hash_method='image_blake3' "
+                                        "ORDER BY added_at DESC, medium_key DESC LIMIT 1"));
+    TRY_ASSIGN(const bool found, row.first(image_path));
+    if (!found) return std::optional<MediumRow>();
+    return std::optional(read_medium(row));
+}
+
 Result<MediumKey> SqliteCatalog::medium_key(const std::string& medium_hash) {
     TRY_ASSIGN(Query row, db_->prepared("SELECT medium_key FROM medium WHERE medium_hash=?1"));
     TRY_ASSIGN(const bool found, row.first(medium_hash));

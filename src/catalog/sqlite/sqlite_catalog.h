@@ -26,6 +26,7 @@ public:
     Result<void> rename_medium(MediumKey medium, const std::string& medium_hash) override;
     Result<std::optional<MediumRow>> medium(const std::string& medium_hash) override;
     Result<std::vector<MediumRow>> media() override;
+    Result<std::optional<MediumRow>> medium_at(const std::string& image_path) override;
     Result<MediumKey> medium_key(const std::string& medium_hash) override;
     Result<MediumRow> resolve_medium(const std::string& text) override;
     Result<int64_t> add_image(const ImageRow& row) override;
