@@ -90,6 +90,23 @@ TEST_F(SettingsTest, every_key_of_the_file_arrives) {
     EXPECT_EQ(settings.jobs, 4);
 }
 
+TEST_F(SettingsTest, what_differs_from_host_to_host_arrives) {
+    config("engine = 'mount'\nlease_seconds = 7\nheartbeat_seconds = 2\nstall_seconds = 9\nlease_files = 5\ncatalog_wait_seconds = 0\n"
+           "[image_paths]\n'/data/img' = '/mnt/nas'\n'/b c' = '/d'\n");
+    ASSERT_OK_ASSIGN(const Settings settings, load());
+    EXPECT_EQ(settings.engine, "mount");
+    EXPECT_EQ(settings.lease_seconds, 7);
+    EXPECT_EQ(settings.heartbeat_seconds, 2);
+    EXPECT_EQ(settings.stall_seconds, 9);
+    EXPECT_EQ(settings.lease_files, 5);
+    EXPECT_EQ(settings.catalog_wait_seconds, 0);
+    EXPECT_THAT(settings.image_paths, ::testing::UnorderedElementsAre(std::pair("/data/img", "/mnt/nas"), std::pair("/b c", "/d")));
+    EXPECT_THAT(refusal("engine = 'steam'\n"), HasSubstr("steam"));
+    EXPECT_THAT(refusal("lease_seconds = 5\nheartbeat_seconds = 5\n"), HasSubstr("heartbeat_seconds"));
+    EXPECT_THAT(refusal("image_paths = 'x'\n"), HasSubstr("image_paths must be a table"));
+    EXPECT_THAT(refusal("[image_paths]\n'/a' = 1\n"), HasSubstr("ntt.toml:2: image_paths./a must be a text"));
+}
+
 TEST_F(SettingsTest, what_the_file_must_not_have_is_refused_with_its_line) {
     EXPECT_THAT(refusal("jobs = 2\nfat_codepag = 'cp850'\n"), HasSubstr("ntt.toml:2: unknown key fat_codepag"));
     EXPECT_THAT(refusal("[store]\nfanout = 1\n"), HasSubstr("ntt.toml:2: unknown key store.fanout"));

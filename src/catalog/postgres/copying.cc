@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "catalog/postgres/postgres_catalog.h"
+#include "catalog/row_readers.h"
 
 namespace ntt::postgres {
 namespace {
@@ -82,21 +83,8 @@ Result<std::vector<WorkItem>> PostgresCatalog::work_items(MediumKey medium, std:
     std::vector<WorkItem> out;
     out.reserve(rows.size());
     while (query.next()) {
-        WorkItem item;
-        item.row = query.integer();
-        item.volume = static_cast<int>(query.integer());
-        item.ino = query.integer();
-        item.image_id = query.integer();
-        item.fs_ino = query.text();
-        item.stream = query.text();
-        item.size = query.size();
-        item.mtime = query.maybe_integer();
-        item.mtime_ns = static_cast<int>(query.integer());
-        item.access = static_cast<int>(query.integer());
-        item.extents = query.bytes();
-        item.missing_bytes = query.size();
-        item.cause = query.maybe_word<Cause>(cause_from);
-        item.failures = static_cast<int>(query.integer());
+        const int64_t key = query.integer();
+        WorkItem item = read_work_item(key, query);
         TRY(query.row_is_sound());
         out.push_back(std::move(item));
     }

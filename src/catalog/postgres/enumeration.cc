@@ -8,6 +8,7 @@
 
 #include "catalog/names.h"
 #include "catalog/postgres/postgres_catalog.h"
+#include "catalog/row_readers.h"
 
 namespace ntt::postgres {
 namespace {

@@ -4,56 +4,9 @@
 
 #include "catalog/names.h"
 #include "catalog/postgres/postgres_catalog.h"
+#include "catalog/row_readers.h"
 
 namespace ntt::postgres {
-
-const char* const kInodeColumns =
-    "i.volume, i.ino, i.image_id, i.fs_type, coalesce(i.fs_ino, i.ino::text), i.stream, i.allocated, i.dev, i.nlink, i.size, "
-    "i.mtime, i.atime, i.ctime, i.crtime, i.mtime_ns, i.mode, i.uid, i.gid, i.attributes, i.target, i.access, i.first_offset, "
-    "i.extents, i.status, i.copied, i.claimed_by, i.claimed_at, i.blobid, i.partial_blobid, i.missing_bytes, i.cause, i.evidence, "
-    "i.error_type, i.errors, i.mime_type, i.processed_at";
-
-InodeRow read_inode(Rows& row) {
-    InodeRow out;
-    out.volume = static_cast<int>(row.integer());
-    out.ino = row.integer();
-    out.image_id = row.integer();
-    const std::string fs_type = row.text();
-    out.fs_type = fs_type.empty() ? 'u' : fs_type.front();
-    out.fs_ino = row.text();
-    out.stream = row.text();
-    out.allocated = row.boolean();
-    out.dev = row.maybe_integer();
-    out.nlink = row.size();
-    out.size = row.size();
-    out.mtime = row.maybe_integer();
-    out.atime = row.maybe_integer();
-    out.ctime = row.maybe_integer();
-    out.crtime = row.maybe_integer();
-    out.mtime_ns = static_cast<int>(row.integer());
-    out.mode = row.maybe_int();
-    out.uid = row.maybe_integer();
-    out.gid = row.maybe_integer();
-    out.attributes = row.maybe_int();
-    out.target = row.maybe_bytes();
-    out.access = static_cast<int>(row.integer());
-    out.first_offset = row.maybe_size();
-    out.extents = row.bytes();
-    out.status = row.maybe_word<Status>(status_from).value_or(Status::pending);
-    out.copied = row.boolean();
-    out.claimed_by = row.maybe_text();
-    out.claimed_at = row.maybe_time();
-    out.blobid = row.maybe_blob_id();
-    out.partial_blobid = row.maybe_blob_id();
-    out.missing_bytes = row.size();
-    out.cause = row.maybe_word<Cause>(cause_from);
-    out.evidence = row.maybe_json();
-    out.error_type = row.maybe_text();
-    out.errors = row.texts();
-    out.mime_type = row.maybe_text();
-    out.processed_at = row.maybe_time();
-    return out;
-}
 
 namespace {
 
@@ -87,38 +40,6 @@ std::string files_sql(const FileFilter& filter, bool by_name) {
                "(f.code LIKE 'suspect%' OR f.code IN ('fat_chain_long', 'fat_chain_unterminated', 'cross_link'))) ";
     // In every form: all parameters are bound, and have a type.
     return sql + "AND coalesce($2::int, $3::bigint, $6::int, length($4::text), length($5::text), length($7::text)) IS NOT NULL ORDER BY p.volume, p.entry";
-}
-
-#define NTT_EVENT_COLUMNS                                                                                                    \
-    "id, medium_hash, volume, ino, retry_count, checks, action, cause, evidence, exception_type, exception_msg, worker_id, " \
-    "timestamp"
-
-EventRow read_event(Rows& row) {
-    EventRow out;
-    out.id = row.integer();
-    out.medium_hash = row.text();
-    out.volume = static_cast<int>(row.integer());
-    out.ino = row.maybe_integer();
-    out.retry_count = static_cast<int>(row.integer());
-    out.checks = row.json();
-    out.action = row.text();
-    out.cause = row.maybe_word<Cause>(cause_from);
-    out.evidence = row.json();
-    out.exception_type = row.maybe_text();
-    out.exception_msg = row.maybe_text();
-    out.worker_id = row.text();
-    out.timestamp = row.time();
-    return out;
-}
-
-BlobRow read_blob(Rows& row) {
-    BlobRow out;
-    out.kind = row.maybe_word<BlobKind>(blob_kind_from).value_or(BlobKind::whole);
-    out.blobid = row.maybe_blob_id().value_or(BlobId{});
-    out.size = row.size();
-    out.first_seen = row.time();
-    out.last_verified = row.maybe_time();
-    return out;
 }
 
 }  // namespace
@@ -183,16 +104,12 @@ Result<std::optional<InodeRow>> PostgresCatalog::inode(const std::string& medium
 
 Result<std::vector<MissingRow>> PostgresCatalog::missing_ranges(const std::string& medium_hash, int volume, int64_t ino) {
     TRY(flush());
-    TRY_ASSIGN(Rows rows, db_->run("SELECT file_offset, length, image_offset, cause FROM missing_range "
+    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_RANGE_COLUMNS " FROM missing_range "
                                    "WHERE medium_hash=$1 AND volume=$2 AND ino=$3 ORDER BY file_offset",
                                    medium_hash, volume, ino));
     std::vector<MissingRow> out;
     while (rows.next()) {
-        MissingRow range;
-        range.file_offset = rows.size();
-        range.length = rows.size();
-        range.image_offset = rows.maybe_size();
-        range.cause = rows.maybe_word<Cause>(cause_from).value_or(Cause::FS_CORRUPT);
+        const MissingRow range = read_range(rows);
         TRY(rows.row_is_sound());
         out.push_back(range);
     }
@@ -201,20 +118,9 @@ Result<std::vector<MissingRow>> PostgresCatalog::missing_ranges(const std::strin
 
 Result<std::vector<FindingRow>> PostgresCatalog::findings(const std::string& medium_hash) {
     TRY(flush());
-    TRY_ASSIGN(Rows rows, db_->run("SELECT id, medium_hash, volume, ino, code, message, evidence, at FROM finding WHERE medium_hash=$1 ORDER BY id", medium_hash));
+    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_FINDING_COLUMNS " FROM finding WHERE medium_hash=$1 ORDER BY id", medium_hash));
     std::vector<FindingRow> out;
-    while (rows.next()) {
-        FindingRow finding;
-        finding.id = rows.integer();
-        finding.medium_hash = rows.text();
-        finding.finding.volume = static_cast<int>(rows.integer());
-        finding.finding.ino = rows.maybe_integer();
-        finding.finding.code = rows.text();
-        finding.finding.message = rows.text();
-        finding.finding.evidence = rows.json();
-        finding.at = rows.time();
-        out.push_back(std::move(finding));
-    }
+    while (rows.next()) out.push_back(read_finding(rows));
     return out;
 }
 
@@ -265,8 +171,6 @@ Result<void> PostgresCatalog::rebuild_problem_events(const std::string& medium_h
     return {};
 }
 
-#define NTT_BLOB_COLUMNS "kind, id, size, first_seen, last_verified"
-
 Result<std::optional<BlobRow>> PostgresCatalog::blob(BlobKind kind, const BlobId& id) {
     TRY(flush());
     TRY_ASSIGN(Rows row, db_->run("SELECT " NTT_BLOB_COLUMNS " FROM blob_row WHERE kind=$1 AND id=$2::bytea", to_string(kind), id));
@@ -311,12 +215,7 @@ Result<std::vector<BlobProblem>> PostgresCatalog::rows_without_blob(size_t limit
                         uint64_t{limit}));
     std::vector<BlobProblem> out;
     while (rows.next()) {
-        BlobProblem problem;
-        problem.medium_hash = rows.text();
-        problem.volume = static_cast<int>(rows.integer());
-        problem.ino = rows.integer();
-        problem.blobid = rows.maybe_blob_id().value_or(BlobId{});
-        problem.kind = rows.maybe_word<BlobKind>(blob_kind_from).value_or(BlobKind::whole);
+        BlobProblem problem = read_blob_problem(rows);
         TRY(rows.row_is_sound());
         out.push_back(std::move(problem));
     }

@@ -2,65 +2,10 @@
 #include <fmt/format.h>
 
 #include "catalog/postgres/postgres_catalog.h"
+#include "catalog/row_readers.h"
 
 namespace ntt::postgres {
 namespace {
-
-#define NTT_MEDIUM_COLUMNS                                                                                             \
-    "medium_hash, medium_human, kind, image_path, map_path, size_bytes, hash_method, health, rescued_bytes, message, " \
-    "added_at, enum_done, copy_done, problems, diagnostics"
-
-MediumRow read_medium(Rows& row) {
-    MediumRow out;
-    out.medium_hash = row.text();
-    out.medium_human = row.text();
-    out.kind = row.text();
-    out.image_path = row.text();
-    out.map_path = row.maybe_text();
-    out.size_bytes = row.size();
-    out.hash_method = row.text();
-    out.health = row.text();
-    out.rescued_bytes = row.maybe_size();
-    out.message = row.maybe_text();
-    out.added_at = row.time();
-    out.enum_done = row.maybe_time();
-    out.copy_done = row.maybe_time();
-    out.problems = row.maybe_json();
-    out.diagnostics = row.maybe_json();
-    return out;
-}
-
-ImageRow read_image(Rows& row) {
-    ImageRow out;
-    out.image_id = row.integer();
-    out.medium_hash = row.text();
-    out.path = row.text();
-    out.format = row.text();
-    out.size_bytes = row.size();
-    out.digest = row.text();
-    out.map_path = row.maybe_text();
-    out.map_digest = row.maybe_text();
-    out.rescued_bytes = row.maybe_size();
-    out.added_at = row.time();
-    return out;
-}
-
-VolumeRow read_volume(Rows& row) {
-    VolumeRow out;
-    out.medium_hash = row.text();
-    out.volume = static_cast<int>(row.integer());
-    out.image_id = row.integer();
-    out.offset_bytes = row.size();
-    out.size_bytes = row.size();
-    out.view = row.text();
-    out.role = row.text();
-    out.fs_type = row.text();
-    out.label = row.text();
-    out.uuid = row.text();
-    out.outcome = row.text();
-    out.detail = row.json();
-    return out;
-}
 
 template <typename Read>
 auto all_rows(Rows rows, Read read) {
@@ -129,7 +74,7 @@ Result<std::optional<MediumRow>> PostgresCatalog::medium(const std::string& medi
 Result<std::vector<MediumRow>> PostgresCatalog::media() {
     TRY(flush());
     TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium ORDER BY added_at, medium_key"));
-    return all_rows(std::move(rows), read_medium);
+    return all_rows(std::move(rows), read_medium<Rows>);
 }
 
 Result<std::optional<MediumRow>> PostgresCatalog::medium_at(const std::string& image_path) {
@@ -165,16 +110,15 @@ Result<MediumRow> PostgresCatalog::resolve_medium(const std::string& text) {
     TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE left(medium_hash, length($1)) = $1 OR medium_human = $2 "
                                    "ORDER BY added_at, medium_key",
                                    prefix, storable_text(text)));
-    return only_candidate(text, all_rows(std::move(rows), read_medium));
+    return only_candidate(text, all_rows(std::move(rows), read_medium<Rows>));
 }
-
-#define NTT_IMAGE_COLUMNS "medium_hash, path, format, size_bytes, digest, map_path, map_digest, rescued_bytes, added_at"
 
 Result<int64_t> PostgresCatalog::add_image(const ImageRow& row) {
     TRY(check_place(row.path));
     TRY(check_place(row.map_path.value_or("")));
     TRY(flush());
-    TRY_ASSIGN(Rows added, db_->run("INSERT INTO image (" NTT_IMAGE_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) RETURNING image_id", row.medium_hash,
+    TRY_ASSIGN(Rows added, db_->run("INSERT INTO image (medium_hash, path, format, size_bytes, digest, map_path, map_digest, rescued_bytes, added_at) "
+                                    "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) RETURNING image_id", row.medium_hash,
                                     row.path, row.format, row.size_bytes, row.digest, row.map_path, row.map_digest, row.rescued_bytes, row.added_at));
     added.next();
     return added.integer();
@@ -192,8 +136,8 @@ Result<void> PostgresCatalog::update_image(const ImageRow& row) {
 
 Result<std::vector<ImageRow>> PostgresCatalog::images(const std::string& medium_hash) {
     TRY(flush());
-    TRY_ASSIGN(Rows rows, db_->run("SELECT image_id, " NTT_IMAGE_COLUMNS " FROM image WHERE medium_hash=$1 ORDER BY image_id", storable_text(medium_hash)));
-    return all_rows(std::move(rows), read_image);
+    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_IMAGE_COLUMNS " FROM image WHERE medium_hash=$1 ORDER BY image_id", storable_text(medium_hash)));
+    return all_rows(std::move(rows), read_image<Rows>);
 }
 
 Result<bool> PostgresCatalog::has_image_of_size(uint64_t size_bytes) {
@@ -201,8 +145,6 @@ Result<bool> PostgresCatalog::has_image_of_size(uint64_t size_bytes) {
     TRY_ASSIGN(Rows row, db_->run("SELECT 1 FROM image WHERE size_bytes=$1 LIMIT 1", size_bytes));
     return row.next();
 }
-
-#define NTT_VOLUME_COLUMNS "medium_hash, volume, image_id, offset_bytes, size_bytes, view, role, fs_type, label, uuid, outcome, detail"
 
 Result<void> PostgresCatalog::put_volume(const VolumeRow& row) {
     TRY(flush());
@@ -219,7 +161,7 @@ Result<void> PostgresCatalog::put_volume(const VolumeRow& row) {
 Result<std::vector<VolumeRow>> PostgresCatalog::volumes(const std::string& medium_hash) {
     TRY(flush());
     TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_VOLUME_COLUMNS " FROM volume WHERE medium_hash=$1 ORDER BY volume", storable_text(medium_hash)));
-    return all_rows(std::move(rows), read_volume);
+    return all_rows(std::move(rows), read_volume<Rows>);
 }
 
 }  // namespace ntt::postgres

@@ -7,8 +7,9 @@ namespace {
 
 // How many of the migrations the database has.
 Result<size_t> applied_version(Connection& connection, const std::vector<Migration>& migrations) {
-    TRY_ASSIGN(Rows there, connection.query("SELECT to_regclass('schema_migration') IS NOT NULL, coalesce(to_regclass('medium'), to_regclass('inode'), "
-                                            "to_regclass('path'), to_regclass('blobs'), to_regclass('blob'))::text"));
+    // A look into pg_class, not to_regclass(): that may remember from before the lock that a table was not there.
+    TRY_ASSIGN(Rows there, connection.query("SELECT bool_or(relname = 'schema_migration'), min(relname) FILTER (WHERE relname <> 'schema_migration') FROM pg_class "
+                                            "WHERE relname IN ('schema_migration', 'medium', 'inode', 'path', 'blobs', 'blob') AND pg_table_is_visible(oid)"));
     there.next();
     const bool ours = there.boolean();
     const std::optional<std::string> in_the_way = there.maybe_text();

@@ -126,10 +126,6 @@ private:
     std::string hash_of_medium_;
 };
 
-// The columns of inode_row (alias i) that read_inode takes, in its order.
-extern const char* const kInodeColumns;
-InodeRow read_inode(Rows& row);
-
 template <typename... Parameters>
 Result<void> PostgresCatalog::each_row(const std::string& sql, const std::function<Result<void>(Rows&)>& visit, const Parameters&... parameters) {
     TRY(flush());

@@ -1,6 +1,7 @@
 // The queue and what became of it.
 #include <fmt/format.h>
 
+#include "catalog/row_readers.h"
 #include "catalog/sqlite/sqlite_catalog.h"
 
 namespace ntt::sqlite {
@@ -29,21 +30,7 @@ Result<std::vector<WorkItem>> SqliteCatalog::work_items(MediumKey medium, std::s
     for (const int64_t row : rows) {
         TRY_ASSIGN(const bool found, query.first(row, static_cast<int64_t>(medium)));
         if (!found) return make_error(ErrorCode::not_found, fmt::format("medium {} has no inode row {}", hash, row));
-        WorkItem item;
-        item.row = row;
-        item.volume = static_cast<int>(query.integer());
-        item.ino = query.integer();
-        item.image_id = query.integer();
-        item.fs_ino = query.text();
-        item.stream = query.text();
-        item.size = query.size();
-        item.mtime = query.maybe_integer();
-        item.mtime_ns = static_cast<int>(query.integer());
-        item.access = static_cast<int>(query.integer());
-        item.extents = query.text();
-        item.missing_bytes = query.size();
-        item.cause = query.maybe_word<Cause>(cause_from);
-        item.failures = static_cast<int>(query.integer());
+        WorkItem item = read_work_item(row, query);
         TRY(query.row_is_sound());
         if (item.cause || item.missing_bytes > 0) {
             TRY_ASSIGN(item.missing, missing_ranges(hash, item.volume, item.ino));

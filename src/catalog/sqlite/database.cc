@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/check.h"
 
@@ -121,6 +122,16 @@ std::optional<std::string> Query::maybe_text() {
         return std::nullopt;
     }
     return text();
+}
+
+std::vector<std::string> Query::texts() {
+    std::vector<std::string> out;
+    const std::optional<std::string> text = maybe_text();
+    if (!text) return out;
+    const nlohmann::json array = nlohmann::json::parse(*text, nullptr, false);
+    if (!array.is_array()) return out;
+    for (const nlohmann::json& entry : array) out.push_back(entry.is_string() ? entry.get<std::string>() : entry.dump());
+    return out;
 }
 
 std::optional<BlobId> Query::maybe_blob_id() {

@@ -73,6 +73,15 @@ public:
     std::optional<uint64_t> maybe_size();
     std::optional<std::string> maybe_text();
     std::optional<BlobId> maybe_blob_id();
+    // SQLite holds these as they are written: the names are those of postgres::Rows.
+    std::string bytes() { return text(); }
+    std::string json() { return text(); }
+    std::string time() { return text(); }
+    std::optional<std::string> maybe_bytes() { return maybe_text(); }
+    std::optional<std::string> maybe_json() { return maybe_text(); }
+    std::optional<std::string> maybe_time() { return maybe_text(); }
+    // A JSON array; text of other types in it, which only somebody's own SQL can have put there, is shown as JSON. NULL as empty.
+    std::vector<std::string> texts();
     // Values that the schema's CHECKs allow and this program does not know mean a damaged catalog; next() reports it.
     template <typename T, typename Parse>
     std::optional<T> maybe_word(Parse parse) {

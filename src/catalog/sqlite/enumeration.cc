@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "catalog/names.h"
+#include "catalog/row_readers.h"
 #include "catalog/sqlite/sqlite_catalog.h"
 
 namespace ntt::sqlite {

@@ -5,69 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "catalog/names.h"
+#include "catalog/row_readers.h"
 #include "catalog/sqlite/sqlite_catalog.h"
 
 namespace ntt::sqlite {
-
-const char* const kInodeColumns =
-    "i.volume, i.ino, i.image_id, i.fs_type, coalesce(i.fs_ino, CAST(i.ino AS TEXT)), i.stream, i.allocated, i.dev, i.nlink, "
-    "i.size, "
-    "i.mtime, i.atime, i.ctime, i.crtime, i.mtime_ns, i.mode, i.uid, i.gid, i.attributes, i.target, i.access, i.first_offset, "
-    "i.extents, i.status, i.copied, i.claimed_by, i.claimed_at, i.blobid, i.partial_blobid, i.missing_bytes, i.cause, "
-    "i.evidence, "
-    "i.error_type, i.errors, i.mime_type, i.processed_at";
-
-// Text of other types in the array, which only somebody's own SQL can have put there, is shown as JSON.
-static std::vector<std::string> errors_from(const std::optional<std::string>& text) {
-    std::vector<std::string> out;
-    if (!text) return out;
-    const nlohmann::json array = nlohmann::json::parse(*text, nullptr, false);
-    if (!array.is_array()) return out;
-    for (const nlohmann::json& entry : array) out.push_back(entry.is_string() ? entry.get<std::string>() : entry.dump());
-    return out;
-}
-
-InodeRow read_inode(Query& row) {
-    InodeRow out;
-    out.volume = static_cast<int>(row.integer());
-    out.ino = row.integer();
-    out.image_id = row.integer();
-    const std::string fs_type = row.text();
-    out.fs_type = fs_type.empty() ? 'u' : fs_type.front();
-    out.fs_ino = row.text();
-    out.stream = row.text();
-    out.allocated = row.boolean();
-    out.dev = row.maybe_integer();
-    out.nlink = row.size();
-    out.size = row.size();
-    out.mtime = row.maybe_integer();
-    out.atime = row.maybe_integer();
-    out.ctime = row.maybe_integer();
-    out.crtime = row.maybe_integer();
-    out.mtime_ns = static_cast<int>(row.integer());
-    out.mode = row.maybe_int();
-    out.uid = row.maybe_integer();
-    out.gid = row.maybe_integer();
-    out.attributes = row.maybe_int();
-    out.target = row.maybe_text();
-    out.access = static_cast<int>(row.integer());
-    out.first_offset = row.maybe_size();
-    out.extents = row.text();
-    out.status = row.maybe_word<Status>(status_from).value_or(Status::pending);
-    out.copied = row.boolean();
-    out.claimed_by = row.maybe_text();
-    out.claimed_at = row.maybe_text();
-    out.blobid = row.maybe_blob_id();
-    out.partial_blobid = row.maybe_blob_id();
-    out.missing_bytes = row.size();
-    out.cause = row.maybe_word<Cause>(cause_from);
-    out.evidence = row.maybe_text();
-    out.error_type = row.maybe_text();
-    out.errors = errors_from(row.maybe_text());
-    out.mime_type = row.maybe_text();
-    out.processed_at = row.maybe_text();
-    return out;
-}
 
 namespace {
 
@@ -102,38 +43,6 @@ std::string files_sql(const FileFilter& filter, bool by_name) {
             "AND EXISTS (SELECT 1 FROM finding f WHERE f.medium_hash = ?7 AND f.volume = i.volume AND f.ino = i.ino AND "
             "(f.code GLOB 'suspect*' OR f.code IN ('fat_chain_long', 'fat_chain_unterminated', 'cross_link'))) ";
     return sql + "AND ?7 IS NOT NULL ORDER BY p.volume, p.entry";  // ?7 in every form: all parameters are bound
-}
-
-#define NTT_EVENT_COLUMNS                                                                                                    \
-    "id, medium_hash, volume, ino, retry_count, checks, action, cause, evidence, exception_type, exception_msg, worker_id, " \
-    "timestamp"
-
-EventRow read_event(Query& row) {
-    EventRow out;
-    out.id = row.integer();
-    out.medium_hash = row.text();
-    out.volume = static_cast<int>(row.integer());
-    out.ino = row.maybe_integer();
-    out.retry_count = static_cast<int>(row.integer());
-    out.checks = row.text();
-    out.action = row.text();
-    out.cause = row.maybe_word<Cause>(cause_from);
-    out.evidence = row.text();
-    out.exception_type = row.maybe_text();
-    out.exception_msg = row.maybe_text();
-    out.worker_id = row.text();
-    out.timestamp = row.text();
-    return out;
-}
-
-BlobRow read_blob(Query& row) {
-    BlobRow out;
-    out.kind = row.maybe_word<BlobKind>(blob_kind_from).value_or(BlobKind::whole);
-    out.blobid = row.maybe_blob_id().value_or(BlobId{});
-    out.size = row.size();
-    out.first_seen = row.text();
-    out.last_verified = row.maybe_text();
-    return out;
 }
 
 }  // namespace
@@ -196,18 +105,14 @@ Result<std::optional<InodeRow>> SqliteCatalog::inode(const std::string& medium_h
 }
 
 Result<std::vector<MissingRow>> SqliteCatalog::missing_ranges(const std::string& medium_hash, int volume, int64_t ino) {
-    TRY_ASSIGN(Query rows, db_->prepared("SELECT file_offset, length, image_offset, cause FROM missing_range "
+    TRY_ASSIGN(Query rows, db_->prepared("SELECT " NTT_RANGE_COLUMNS " FROM missing_range "
                                          "WHERE medium_hash=?1 AND volume=?2 AND ino=?3 ORDER BY file_offset"));
     rows.bind(medium_hash, volume, ino);
     std::vector<MissingRow> out;
     for (;;) {
         TRY_ASSIGN(const bool row, rows.next());
         if (!row) break;
-        MissingRow range;
-        range.file_offset = rows.size();
-        range.length = rows.size();
-        range.image_offset = rows.maybe_size();
-        range.cause = rows.maybe_word<Cause>(cause_from).value_or(Cause::FS_CORRUPT);
+        const MissingRow range = read_range(rows);
         TRY(rows.row_is_sound());
         out.push_back(range);
     }
@@ -218,22 +123,13 @@ Result<std::vector<FindingRow>> SqliteCatalog::findings(const std::string& mediu
     TRY_ASSIGN(
         Query rows,
         db_->prepared(
-            "SELECT id, medium_hash, volume, ino, code, message, evidence, at FROM finding WHERE medium_hash=?1 ORDER BY id"));
+            "SELECT " NTT_FINDING_COLUMNS " FROM finding WHERE medium_hash=?1 ORDER BY id"));
     rows.bind(medium_hash);
     std::vector<FindingRow> out;
     for (;;) {
         TRY_ASSIGN(const bool row, rows.next());
         if (!row) return out;
-        FindingRow finding;
-        finding.id = rows.integer();
-        finding.medium_hash = rows.text();
-        finding.finding.volume = static_cast<int>(rows.integer());
-        finding.finding.ino = rows.maybe_integer();
-        finding.finding.code = rows.text();
-        finding.finding.message = rows.text();
-        finding.finding.evidence = rows.text();
-        finding.at = rows.text();
-        out.push_back(std::move(finding));
+        out.push_back(read_finding(rows));
     }
 }
 
@@ -283,8 +179,6 @@ Result<void> SqliteCatalog::rebuild_problem_events(const std::string& medium_has
     return {};
 }
 
-#define NTT_BLOB_COLUMNS "kind, id, size, first_seen, last_verified"
-
 Result<std::optional<BlobRow>> SqliteCatalog::blob(BlobKind kind, const BlobId& id) {
     TRY_ASSIGN(Query row, db_->prepared("SELECT " NTT_BLOB_COLUMNS " FROM blob WHERE kind=?1 AND id=?2"));
     TRY_ASSIGN(const bool found, row.first(to_string(kind), id));
@@ -329,12 +223,7 @@ Result<std::vector<BlobProblem>> SqliteCatalog::rows_without_blob(size_t limit) 
     for (;;) {
         TRY_ASSIGN(const bool row, rows.next());
         if (!row) return out;
-        BlobProblem problem;
-        problem.medium_hash = rows.text();
-        problem.volume = static_cast<int>(rows.integer());
-        problem.ino = rows.integer();
-        problem.blobid = rows.maybe_blob_id().value_or(BlobId{});
-        problem.kind = rows.maybe_word<BlobKind>(blob_kind_from).value_or(BlobKind::whole);
+        BlobProblem problem = read_blob_problem(rows);
         TRY(rows.row_is_sound());
         out.push_back(std::move(problem));
     }

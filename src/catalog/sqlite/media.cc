@@ -1,68 +1,12 @@
 // Media, images, volumes.
 #include <fmt/format.h>
 
+#include "catalog/row_readers.h"
 #include "catalog/sqlite/sqlite_catalog.h"
 
 namespace ntt::sqlite {
 namespace {
 
-#define NTT_MEDIUM_COLUMNS                                                                                             \
-    "medium_hash, medium_human, kind, image_path, map_path, size_bytes, hash_method, health, rescued_bytes, message, " \
-    "added_at, enum_done, copy_done, problems, diagnostics"
-
-MediumRow read_medium(Query& row) {
-    MediumRow out;
-    out.medium_hash = row.text();
-    out.medium_human = row.text();
-    out.kind = row.text();
-    out.image_path = row.text();
-    out.map_path = row.maybe_text();
-    out.size_bytes = row.size();
-    out.hash_method = row.text();
-    out.health = row.text();
-    out.rescued_bytes = row.maybe_size();
-    out.message = row.maybe_text();
-    out.added_at = row.text();
-    out.enum_done = row.maybe_text();
-    out.copy_done = row.maybe_text();
-    out.problems = row.maybe_text();
-    out.diagnostics = row.maybe_text();
-    return out;
-}
-
-ImageRow read_image(Query& row) {
-    ImageRow out;
-    out.image_id = row.integer();
-    out.medium_hash = row.text();
-    out.path = row.text();
-    out.format = row.text();
-    out.size_bytes = row.size();
-    out.digest = row.text();
-    out.map_path = row.maybe_text();
-    out.map_digest = row.maybe_text();
-    out.rescued_bytes = row.maybe_size();
-    out.added_at = row.text();
-    return out;
-}
-
-VolumeRow read_volume(Query& row) {
-    VolumeRow out;
-    out.medium_hash = row.text();
-    out.volume = static_cast<int>(row.integer());
-    out.image_id = row.integer();
-    out.offset_bytes = row.size();
-    out.size_bytes = row.size();
-    out.view = row.text();
-    out.role = row.text();
-    out.fs_type = row.text();
-    out.label = row.text();
-    out.uuid = row.text();
-    out.outcome = row.text();
-    out.detail = row.text();
-    return out;
-}
-
-// All rows of a query that is bound.
 template <typename Read>
 auto all_rows(Query& rows, Read read) -> Result<std::vector<decltype(read(rows))>> {
     std::vector<decltype(read(rows))> out;
@@ -120,7 +64,7 @@ Result<std::optional<MediumRow>> SqliteCatalog::medium(const std::string& medium
 
 Result<std::vector<MediumRow>> SqliteCatalog::media() {
     TRY_ASSIGN(Query rows, db_->prepared("SELECT " NTT_MEDIUM_COLUMNS " FROM medium ORDER BY added_at, medium_key"));
-    return all_rows(rows, read_medium);
+    return all_rows(rows, read_medium<Query>);
 }
 
 Result<std::optional<MediumRow>> SqliteCatalog::medium_at(const std::string& image_path) {
@@ -158,11 +102,9 @@ Result<MediumRow> SqliteCatalog::resolve_medium(const std::string& text) {
                              " FROM medium WHERE (medium_hash >= ?1 AND medium_hash < ?1 || 'g') OR medium_human = ?2 "
                              "ORDER BY added_at, medium_key"));
     rows.bind(prefix, text);
-    TRY_ASSIGN(auto candidates, all_rows(rows, read_medium));
+    TRY_ASSIGN(auto candidates, all_rows(rows, read_medium<Query>));
     return only_candidate(text, std::move(candidates));
 }
-
-#define NTT_IMAGE_COLUMNS "image_id, medium_hash, path, format, size_bytes, digest, map_path, map_digest, rescued_bytes, added_at"
 
 Result<int64_t> SqliteCatalog::add_image(const ImageRow& row) {
     TRY(db_->run("INSERT INTO image (" NTT_IMAGE_COLUMNS ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", id_or_null(row.image_id),
@@ -182,16 +124,13 @@ Result<void> SqliteCatalog::update_image(const ImageRow& row) {
 Result<std::vector<ImageRow>> SqliteCatalog::images(const std::string& medium_hash) {
     TRY_ASSIGN(Query rows, db_->prepared("SELECT " NTT_IMAGE_COLUMNS " FROM image WHERE medium_hash=?1 ORDER BY image_id"));
     rows.bind(medium_hash);
-    return all_rows(rows, read_image);
+    return all_rows(rows, read_image<Query>);
 }
 
 Result<bool> SqliteCatalog::has_image_of_size(uint64_t size_bytes) {
     TRY_ASSIGN(Query row, db_->prepared("SELECT 1 FROM image WHERE size_bytes=?1"));
     return row.first(size_bytes);
 }
-
-#define NTT_VOLUME_COLUMNS \
-    "medium_hash, volume, image_id, offset_bytes, size_bytes, view, role, fs_type, label, uuid, outcome, detail"
 
 Result<void> SqliteCatalog::put_volume(const VolumeRow& row) {
     TRY(db_->run("INSERT INTO volume (" NTT_VOLUME_COLUMNS ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) "
@@ -206,7 +145,7 @@ Result<void> SqliteCatalog::put_volume(const VolumeRow& row) {
 Result<std::vector<VolumeRow>> SqliteCatalog::volumes(const std::string& medium_hash) {
     TRY_ASSIGN(Query rows, db_->prepared("SELECT " NTT_VOLUME_COLUMNS " FROM volume WHERE medium_hash=?1 ORDER BY volume"));
     rows.bind(medium_hash);
-    return all_rows(rows, read_volume);
+    return all_rows(rows, read_volume<Query>);
 }
 
 }  // namespace ntt::sqlite

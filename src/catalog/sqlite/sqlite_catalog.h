@@ -89,8 +89,4 @@ private:
     std::string hash_of_medium_;
 };
 
-// The columns of inode_row (alias i) that read_inode takes, in its order.
-extern const char* const kInodeColumns;
-InodeRow read_inode(Query& row);
-
 }  // namespace ntt::sqlite
