@@ -133,7 +133,7 @@ public:
 
     Result<Scope> begin();
     bool in_transaction() const { return depth_ > 0; }
-    // Lets the statements until the guard's end run longer: their cost grows with the rows of these tables.
+    // Lets the statements until the guard's end run longer: their cost grows with the rows of the tables.
     class LongerLimit {
     public:
         LongerLimit(LongerLimit&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
