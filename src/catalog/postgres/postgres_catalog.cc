@@ -17,7 +17,7 @@ public:
         TRY(catalog_.flush());
         TRY(catalog_.check_added_paths());
         committed_ = true;
-        const bool analyze = std::exchange(catalog_.analyze_at_end_, false);
+        const bool analyze = catalog_.take_analysis_due();
         TRY(scope_.commit());
         if (analyze) catalog_.analyze_now().ignore("what is loaded is committed; autovacuum makes statistics too");
         return {};

@@ -93,6 +93,7 @@ private:
     Result<void> flush_if_due();
     void forget_added();
     Result<void> check_added_paths();
+    bool take_analysis_due();  // whether what the transaction added asks for ANALYZE behind it
     Result<void> analyze_now();
 
     // Runs a query of any length in pieces, so that `visit` can ask the catalog for more meanwhile.
@@ -118,6 +119,7 @@ private:
 
     CopyStream inodes_, paths_, ranges_;
     AddedPaths added_;
+    uint64_t inodes_added_ = 0;  // in this transaction
     bool analyze_at_end_ = false;
     int cursors_ = 0;
 
