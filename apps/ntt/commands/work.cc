@@ -1,4 +1,5 @@
 // ntt work: copies what there is to be copied, with all others that do the same.
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <thread>

@@ -80,6 +80,36 @@ void no_notices(void*, const PGresult*) {}
 
 int hex_digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
 
+// The four digits behind "\u" at `at`; nullopt if that is no such escape.
+std::optional<unsigned> escape_at(std::string_view json, size_t at) {
+    if (at + 6 > json.size() || json[at] != '\\' || json[at + 1] != 'u') return std::nullopt;
+    unsigned out = 0;
+    const auto parsed = std::from_chars(json.data() + at + 2, json.data() + at + 6, out, 16);
+    return parsed.ptr == json.data() + at + 6 ? std::optional(out) : std::nullopt;
+}
+
+// Half a pair of surrogates is no character, and jsonb refuses it: \ufffd.
+std::string with_whole_pairs(std::string json) {
+    constexpr size_t kEscape = 6;
+    const auto is_high = [](unsigned unit) { return unit >= 0xD800 && unit < 0xDC00; };
+    const auto is_low = [](unsigned unit) { return unit >= 0xDC00 && unit < 0xE000; };
+    for (size_t at = json.find('\\'); at != std::string::npos; at = json.find('\\', at)) {
+        const std::optional<unsigned> unit = escape_at(json, at);
+        if (!unit) {
+            at += 2;  // another escape
+            continue;
+        }
+        const std::optional<unsigned> next = escape_at(json, at + kEscape);
+        if (is_high(*unit) && next && is_low(*next)) {
+            at += 2 * kEscape;
+            continue;
+        }
+        if (is_high(*unit) || is_low(*unit)) json.replace(at, kEscape, "\\ufffd");
+        at += kEscape;
+    }
+    return json;
+}
+
 }  // namespace
 
 std::string storable_text(std::string_view text) {
@@ -95,7 +125,7 @@ std::string storable_json(std::string_view json) {
         while (slashes < at && out[at - 1 - slashes] == '\\') ++slashes;
         if (slashes % 2 == 0) out.replace(at, 6, "\\ufffd");
     }
-    return out;
+    return with_whole_pairs(std::move(out));
 }
 
 // --- Rows ---

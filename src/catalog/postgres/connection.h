@@ -29,7 +29,7 @@ inline std::optional<std::string_view> or_null(std::string_view text) { return t
 
 // Text as PostgreSQL can hold it: UTF-8 without NUL; what is not becomes U+FFFD. For what is shown, never for what is opened.
 std::string storable_text(std::string_view text);
-// JSON text as jsonb can hold it: without \u0000.
+// JSON text as jsonb can hold it: without \u0000, and without the half of a pair of surrogates.
 std::string storable_json(std::string_view json);
 
 // The rows of an answer, or how many rows a statement changed. Columns of the current row are taken in order.
@@ -153,7 +153,7 @@ public:
 
 private:
     friend class Scope;
-    // Parameters in their order, in the form that libpq takes.
+    // Parameters in their order, in the form that libpq takes; text as storable_text() makes it.
     struct Bound {
         void add(std::string_view text) { put(storable_text(text), 0); }
         void add(const std::string& text) { put(storable_text(text), 0); }

@@ -207,7 +207,7 @@ Result<void> PostgresCatalog::add_finding(MediumKey medium, const Finding& findi
     TRY(flush());
     TRY_ASSIGN(const std::string hash, hash_of(medium));
     TRY(db_->run("INSERT INTO finding (medium_hash, volume, ino, code, message, evidence, at) VALUES ($1,$2,$3,$4,$5,$6,$7)", hash,
-                                         finding.volume, finding.ino, finding.code, storable_text(finding.message), storable_json(finding.evidence), at));
+                                         finding.volume, finding.ino, finding.code, finding.message, storable_json(finding.evidence), at));
     return {};
 }
 

@@ -89,7 +89,7 @@ Result<std::unique_ptr<Heartbeat>> PostgresLeases::start_worker(const std::strin
     TRY(db_.run("DELETE FROM worker w WHERE heartbeat_at < clock_timestamp() - interval '1 day'"));
     TRY(db_.run("INSERT INTO worker (worker_id, host, process) VALUES ($1, $2, $3) ON CONFLICT (worker_id) DO UPDATE SET host=$2, process=$3, "
                 "started_at=clock_timestamp(), heartbeat_at=clock_timestamp(), files=0, bytes=0",
-                worker_id, storable_text(host), process));
+                worker_id, host, process));
     // What this name had before is nobody's now: else the new one's signs of life would keep the dead one's leases.
     TRY(db_.run("UPDATE lease SET expires_at=clock_timestamp() WHERE owner=$1 AND expires_at > clock_timestamp()", worker_id));
     return std::unique_ptr<Heartbeat>(new Beats(url_, worker_id, terms, signs_of_life));

@@ -16,7 +16,6 @@ auto all_rows(Rows rows, Read read) {
 
 std::optional<int64_t> id_or_null(int64_t id) { return id == 0 ? std::nullopt : std::optional(id); }
 
-std::optional<std::string> shown(const std::optional<std::string>& text) { return text ? std::optional(storable_text(*text)) : std::nullopt; }
 std::optional<std::string> json(const std::optional<std::string>& text) { return text ? std::optional(storable_json(*text)) : std::nullopt; }
 
 // Paths are opened again: one that the database cannot hold as it is must not be changed.
@@ -34,8 +33,8 @@ Result<MediumKey> PostgresCatalog::add_medium(const MediumRow& row) {
     TRY(flush());
     TRY_ASSIGN(Rows added, db_->run("INSERT INTO medium (" NTT_MEDIUM_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15) "
                                     "RETURNING medium_key",
-                                    row.medium_hash, storable_text(row.medium_human), row.kind, row.image_path, row.map_path, row.size_bytes, row.hash_method,
-                                    row.health, row.rescued_bytes, shown(row.message), row.added_at, row.enum_done, row.copy_done, json(row.problems),
+                                    row.medium_hash, row.medium_human, row.kind, row.image_path, row.map_path, row.size_bytes, row.hash_method,
+                                    row.health, row.rescued_bytes, row.message, row.added_at, row.enum_done, row.copy_done, json(row.problems),
                                     json(row.diagnostics)));
     added.next();
     return MediumKey{added.integer()};
@@ -49,8 +48,8 @@ Result<void> PostgresCatalog::update_medium(const MediumRow& row) {
                db_->run("UPDATE medium SET medium_human=$2, kind=$3, image_path=$4, map_path=$5, size_bytes=$6, hash_method=$7, "
                         "health=$8, rescued_bytes=$9, message=$10, enum_done=$11, copy_done=$12, problems=$13, diagnostics=$14 "
                         "WHERE medium_hash=$1",
-                        row.medium_hash, storable_text(row.medium_human), row.kind, row.image_path, row.map_path, row.size_bytes, row.hash_method, row.health,
-                        row.rescued_bytes, shown(row.message), row.enum_done, row.copy_done, json(row.problems), json(row.diagnostics)));
+                        row.medium_hash, row.medium_human, row.kind, row.image_path, row.map_path, row.size_bytes, row.hash_method, row.health,
+                        row.rescued_bytes, row.message, row.enum_done, row.copy_done, json(row.problems), json(row.diagnostics)));
     if (done.changed() == 0) return unknown_medium(row.medium_hash);
     return {};
 }
@@ -66,7 +65,7 @@ Result<void> PostgresCatalog::rename_medium(MediumKey medium, const std::string&
 
 Result<std::optional<MediumRow>> PostgresCatalog::medium(const std::string& medium_hash) {
     TRY(flush());
-    TRY_ASSIGN(Rows row, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE medium_hash=$1", storable_text(medium_hash)));
+    TRY_ASSIGN(Rows row, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE medium_hash=$1", medium_hash));
     if (!row.next()) return std::optional<MediumRow>();
     return std::optional(read_medium(row));
 }
@@ -81,14 +80,14 @@ Result<std::optional<MediumRow>> PostgresCatalog::medium_at(const std::string& i
     TRY(flush());
     TRY_ASSIGN(Rows row, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE image_path=$1 AND hash_method='image_blake3' "
                                   "ORDER BY added_at DESC, medium_key DESC LIMIT 1",
-                                  storable_text(image_path)));
+                                  image_path));
     if (!row.next()) return std::optional<MediumRow>();
     return std::optional(read_medium(row));
 }
 
 Result<MediumKey> PostgresCatalog::medium_key(const std::string& medium_hash) {
     TRY(flush());
-    TRY_ASSIGN(Rows row, db_->run("SELECT medium_key FROM medium WHERE medium_hash=$1", storable_text(medium_hash)));
+    TRY_ASSIGN(Rows row, db_->run("SELECT medium_key FROM medium WHERE medium_hash=$1", medium_hash));
     if (!row.next()) return unknown_medium(medium_hash);
     return MediumKey{row.integer()};
 }
@@ -106,10 +105,10 @@ Result<MediumRow> PostgresCatalog::resolve_medium(const std::string& text) {
     TRY_ASSIGN(auto exact, medium(text));
     if (exact) return *std::move(exact);
     // Whatever the database's collation: hashes that begin with `text`, by their first letters.
-    const std::optional<std::string> prefix = text.size() >= kShortestPrefix ? std::optional(storable_text(text)) : std::nullopt;
+    const std::optional<std::string> prefix = text.size() >= kShortestPrefix ? std::optional(text) : std::nullopt;
     TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_MEDIUM_COLUMNS " FROM medium WHERE left(medium_hash, length($1)) = $1 OR medium_human = $2 "
                                    "ORDER BY added_at, medium_key",
-                                   prefix, storable_text(text)));
+                                   prefix, text));
     return only_candidate(text, all_rows(std::move(rows), read_medium<Rows>));
 }
 
@@ -136,7 +135,7 @@ Result<void> PostgresCatalog::update_image(const ImageRow& row) {
 
 Result<std::vector<ImageRow>> PostgresCatalog::images(const std::string& medium_hash) {
     TRY(flush());
-    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_IMAGE_COLUMNS " FROM image WHERE medium_hash=$1 ORDER BY image_id", storable_text(medium_hash)));
+    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_IMAGE_COLUMNS " FROM image WHERE medium_hash=$1 ORDER BY image_id", medium_hash));
     return all_rows(std::move(rows), read_image<Rows>);
 }
 
@@ -153,14 +152,14 @@ Result<void> PostgresCatalog::put_volume(const VolumeRow& row) {
                         "ON CONFLICT (medium_hash, volume) DO UPDATE SET image_id=$3, offset_bytes=$4, size_bytes=$5, view=$6, role=$7, "
                         "fs_type=$8, label=$9, uuid=$10, outcome=$11, detail=$12",
                         row.medium_hash, row.volume, id_or_null(row.image_id), row.offset_bytes, row.size_bytes, or_null(row.view), or_null(row.role),
-                        or_null(row.fs_type), shown(row.label.empty() ? std::nullopt : std::optional(row.label)),
-                        shown(row.uuid.empty() ? std::nullopt : std::optional(row.uuid)), or_null(row.outcome), storable_json(row.detail)));
+                        or_null(row.fs_type), or_null(row.label),
+                        or_null(row.uuid), or_null(row.outcome), storable_json(row.detail)));
     return {};
 }
 
 Result<std::vector<VolumeRow>> PostgresCatalog::volumes(const std::string& medium_hash) {
     TRY(flush());
-    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_VOLUME_COLUMNS " FROM volume WHERE medium_hash=$1 ORDER BY volume", storable_text(medium_hash)));
+    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_VOLUME_COLUMNS " FROM volume WHERE medium_hash=$1 ORDER BY volume", medium_hash));
     return all_rows(std::move(rows), read_volume<Rows>);
 }
 

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 namespace ntt::postgres {
-namespace {
 
-// How many of the migrations the database has.
 Result<size_t> applied_version(Connection& connection, const std::vector<Migration>& migrations) {
     // A look into pg_class, not to_regclass(): that may remember from before the lock that a table was not there.
     TRY_ASSIGN(Rows there, connection.query("SELECT bool_or(relname = 'schema_migration'), min(relname) FILTER (WHERE relname <> 'schema_migration') FROM pg_class "
@@ -15,7 +13,7 @@ Result<size_t> applied_version(Connection& connection, const std::vector<Migrati
     const std::optional<std::string> in_the_way = there.maybe_text();
     if (!ours && in_the_way)
         return make_error(ErrorCode::schema, fmt::format("{} holds tables of another program ({})", connection.place(), *in_the_way),
-                          "give ntt a database of its own: createdb NAME; 'ntt migrate' can take over the predecessor's");
+                          "give ntt a database of its own: createdb NAME; 'ntt migrate --from-predecessor' takes over the predecessor's");
     if (!ours) return size_t{0};
     TRY_ASSIGN(Rows rows, connection.query("SELECT version, digest FROM schema_migration ORDER BY version"));
     std::vector<AppliedMigration> applied;
@@ -27,8 +25,6 @@ Result<size_t> applied_version(Connection& connection, const std::vector<Migrati
     }
     return applied_count(applied, migrations, connection.place());
 }
-
-}  // namespace
 
 Result<void> migrate(Connection& connection, const Clock& clock, const std::vector<Migration>& migrations) {
     for (;;) {

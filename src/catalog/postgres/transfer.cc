@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
-#include "catalog/migration.h"
 #include "catalog/postgres/connection.h"
 #include "catalog/postgres/copy_stream.h"
 #include "catalog/postgres/migrations.h"
@@ -23,37 +22,7 @@ constexpr size_t kStreamBytes = size_t{4} << 20;  // of rows that wait to be sen
 // Statements whose cost grows with the catalog: no limit on their time.
 constexpr ConnectionOptions kUnhurried{60'000, 0};
 
-// The four digits behind "\u" at `at`; nullopt if that is no such escape.
-std::optional<unsigned> escape_at(std::string_view json, size_t at) {
-    if (at + 6 > json.size() || json[at] != '\\' || json[at + 1] != 'u') return std::nullopt;
-    unsigned out = 0;
-    const auto parsed = std::from_chars(json.data() + at + 2, json.data() + at + 6, out, 16);
-    return parsed.ptr == json.data() + at + 6 ? std::optional(out) : std::nullopt;
-}
-
-// Half a pair of surrogates is no character, and jsonb refuses it: \ufffd.
-std::string with_whole_pairs(std::string json) {
-    constexpr size_t kEscape = 6;
-    const auto is_high = [](unsigned unit) { return unit >= 0xD800 && unit < 0xDC00; };
-    const auto is_low = [](unsigned unit) { return unit >= 0xDC00 && unit < 0xE000; };
-    for (size_t at = json.find('\\'); at != std::string::npos; at = json.find('\\', at)) {
-        const std::optional<unsigned> unit = escape_at(json, at);
-        if (!unit) {
-            at += 2;  // another escape
-            continue;
-        }
-        const std::optional<unsigned> next = escape_at(json, at + kEscape);
-        if (is_high(*unit) && next && is_low(*next)) {
-            at += 2 * kEscape;
-            continue;
-        }
-        if (is_high(*unit) || is_low(*unit)) json.replace(at, kEscape, "\\ufffd");
-        at += kEscape;
-    }
-    return json;
-}
-
-std::string storable(const std::string& json) { return with_whole_pairs(storable_json(storable_text(json))); }
+std::string storable(const std::string& json) { return storable_json(storable_text(json)); }
 
 // text[] has nothing but text.
 std::string storable_texts(const std::string& json) {
@@ -278,24 +247,8 @@ Result<std::unique_ptr<TableSource>> find_table_source(const std::string& url) {
     TRY_ASSIGN(auto connection, Connection::open(url, kUnhurried));
     TRY_ASSIGN(Scope scope, connection->begin());
     TRY(connection->execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
-    TRY_ASSIGN(Rows there, connection->query("SELECT to_regclass('schema_migration') IS NOT NULL, "
-                                             "coalesce(to_regclass('medium'), to_regclass('inode'), to_regclass('path'), to_regclass('blobs'))::text"));
-    there.next();
-    const bool is_ours = there.boolean();
-    const std::optional<std::string> other = there.maybe_text();
-    if (!is_ours && other)
-        return make_error(ErrorCode::schema, fmt::format("{} holds tables of another program ({})", connection->place(), *other),
-                          "--from-predecessor reads those of the predecessor; the target has a database of its own: createdb NAME");
-    if (!is_ours) return std::unique_ptr<TableSource>();
-    TRY_ASSIGN(Rows rows, connection->query("SELECT version, digest FROM schema_migration ORDER BY version"));
-    std::vector<AppliedMigration> applied;
-    while (rows.next()) {
-        AppliedMigration one;
-        one.version = rows.integer();
-        one.digest = rows.text();
-        applied.push_back(std::move(one));
-    }
-    TRY_ASSIGN(const size_t count, applied_count(applied, embedded_migrations(), connection->place()));
+    TRY_ASSIGN(const size_t count, applied_version(*connection));
+    if (count == 0) return std::unique_ptr<TableSource>();
     // It is not brought up to date here: that would change it.
     if (count != embedded_migrations().size())
         return make_error(ErrorCode::schema, fmt::format("the catalog {} has an older schema", connection->place()), "any other command of this ntt brings it up to date");

@@ -24,7 +24,8 @@ Result<bool> is_catalog(Database& database) {
                       "check --catalog");
 }
 
-// How many of the migrations the database has. Checks that what was applied is what we know.
+}  // namespace
+
 Result<size_t> applied_version(Database& database, const std::vector<Migration>& migrations) {
     TRY_ASSIGN(const bool ours, is_catalog(database));
     std::vector<AppliedMigration> applied;
@@ -39,8 +40,6 @@ Result<size_t> applied_version(Database& database, const std::vector<Migration>&
         applied.push_back(std::move(one));
     }
 }
-
-}  // namespace
 
 Result<void> migrate(Database& database, const Clock& clock, const std::vector<Migration>& migrations) {
     for (;;) {

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "catalog/migration.h"
 #include "catalog/sqlite/database.h"
 #include "catalog/sqlite/migrations.h"
 
@@ -144,20 +143,8 @@ constexpr int kBusyTimeoutMs = 60'000;
 
 // Another version is not brought up to date: that would change it.
 Result<void> check_version(Database& database) {
-    TRY_ASSIGN(Query there, database.query("SELECT 1 FROM sqlite_master WHERE name = 'schema_migration'"));
-    TRY_ASSIGN(const bool is_catalog, there.next());
-    if (!is_catalog) return make_error(ErrorCode::schema, fmt::format("{} is no catalog", database.file()));
-    TRY_ASSIGN(Query rows, database.query("SELECT version, digest FROM schema_migration ORDER BY version"));
-    std::vector<AppliedMigration> applied;
-    for (;;) {
-        TRY_ASSIGN(const bool row, rows.next());
-        if (!row) break;
-        AppliedMigration one;
-        one.version = rows.integer();
-        one.digest = rows.text();
-        applied.push_back(std::move(one));
-    }
-    TRY_ASSIGN(const size_t count, applied_count(applied, embedded_migrations(), database.file()));
+    TRY_ASSIGN(const size_t count, applied_version(database));
+    if (count == 0) return make_error(ErrorCode::schema, fmt::format("{} is no catalog", database.file()));
     if (count == embedded_migrations().size()) return {};
     return make_error(ErrorCode::schema, fmt::format("the catalog {} has an older schema", database.file()), "any other command of this ntt brings it up to date");
 }
