@@ -21,7 +21,7 @@ struct LeaseTerms {
     std::chrono::milliseconds heartbeat{10'000};  // between signs of life
     std::chrono::milliseconds end{60'000};        // without one: the lease is anybody's
     std::chrono::milliseconds stall{300'000};     // a worker that does not get on for so long keeps no lease: it hangs
-    uint64_t files = 10'000;                      // in a range, at most
+    uint64_t files = 10'000;                      // in a range, at most; up to 16 times as many for a worker that is alone
 };
 
 // A range of one medium's queue. The range itself stands in the catalog.

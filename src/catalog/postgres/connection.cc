@@ -294,10 +294,13 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& url, con
     if (PQstatus(handle) != CONNECTION_OK) return connect_error(handle, out->place_);
     if (PQserverVersion(handle) < 130000)
         return make_error(ErrorCode::schema, fmt::format("catalog {}: the server's version is {}", out->place_, PQserverVersion(handle) / 10000), "PostgreSQL 13 or newer is needed");
+    // Plans do not depend on how many rows an array brings: few, so that they are looked up by the key one by one.
     TRY(out->execute(fmt::format("SET statement_timeout = {}; SET lock_timeout = {}; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'; "
                                  "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
-                                 "SET tcp_user_timeout = 30000; SET jit = off",
+                                 "SET tcp_user_timeout = 30000; SET jit = off; SET plan_cache_mode = force_generic_plan",
                                  options.statement_timeout_ms, options.lock_timeout_ms)));
+    // The server ends a statement whose client is gone. Since version 14.
+    if (PQserverVersion(handle) >= 140000) TRY(out->execute("SET client_connection_check_interval = '2s'"));
     return out;
 }
 

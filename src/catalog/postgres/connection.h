@@ -13,6 +13,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "catalog/postgres/fields.h"
 
 struct pg_conn;
 struct pg_result;
@@ -159,6 +160,7 @@ private:
         void add(const std::string& text) { put(storable_text(text), 0); }
         void add(const char* text) { put(text, 0); }
         void add(Bytes bytes) { put(std::string(bytes.bytes), 1); }
+        void add(const Array& column) { put(column.value(), 1); }
         void add(const BlobId& id) { put(std::string(as_text(id.bytes)), 1); }
         void add(int64_t value) { put(std::to_string(value), 0); }
         void add(int value) { put(std::to_string(value), 0); }

@@ -1,21 +1,16 @@
 // The queue and what became of it.
 //
-// A group of outcomes goes to the server as one JSON array for each kind of change: a statement's cost is then that of its rows.
+// A group of outcomes goes to the server as arrays, one for each column: a statement's cost is then that of its rows.
 #include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "catalog/postgres/postgres_catalog.h"
 #include "catalog/row_readers.h"
 
 namespace ntt::postgres {
 namespace {
-
-using nlohmann::json;
-
-std::string dumped(const json& value) { return storable_json(value.dump(-1, ' ', false, json::error_handler_t::replace)); }
 
 // A stored file misses nothing, whatever was thought of it before; nullopt: the ranges stay as they are.
 std::optional<std::vector<MissingRow>> new_ranges(const CopyOutcome& outcome) {
@@ -25,19 +20,36 @@ std::optional<std::vector<MissingRow>> new_ranges(const CopyOutcome& outcome) {
     return std::nullopt;
 }
 
-json json_of(const CopyOutcome& outcome) {
-    const auto missing = new_ranges(outcome);
-    json out = {{"v", outcome.volume}, {"i", outcome.ino}, {"st", to_string(outcome.status)}};
-    if (!outcome.claimed_by.empty()) out["cb"] = outcome.claimed_by;
-    if (outcome.blobid) out["b"] = outcome.blobid->hex();
-    if (outcome.partial_blobid) out["p"] = outcome.partial_blobid->hex();
-    if (outcome.cause) out["c"] = to_string(*outcome.cause);
-    if (missing) out["m"] = std::min<uint64_t>(total_length(*missing), INT64_MAX);
-    if (outcome.evidence) out["e"] = storable_json(*outcome.evidence);
-    if (outcome.error) out["er"] = to_display_utf8(*outcome.error);
-    if (outcome.error_type) out["et"] = *outcome.error_type;
-    return out;
-}
+// The columns by which inodes are found, for unnest($2::int[], $3::bigint[]).
+struct Keys {
+    Array volumes{Array::Of::int4}, inos{Array::Of::int8};
+    void put(int volume, int64_t ino) {
+        volumes.put_int4(volume);
+        inos.put_int8(ino);
+    }
+};
+
+// What is said of files of which their status is decided.
+struct Decided : Keys {
+    Array statuses{Array::Of::text}, claimed_by{Array::Of::text}, blobids{Array::Of::bytes}, partial_blobids{Array::Of::bytes}, causes{Array::Of::text},
+        missing_bytes{Array::Of::int8}, evidence{Array::Of::jsonb}, errors{Array::Of::text}, error_types{Array::Of::text};
+    size_t count = 0;
+
+    void put(const CopyOutcome& outcome) {
+        Keys::put(outcome.volume, outcome.ino);
+        statuses.put_text(to_string(outcome.status));
+        claimed_by.put_maybe(or_null(outcome.claimed_by), &Array::put_text);
+        blobids.put_maybe(outcome.blobid, &Array::put_blob_id);
+        partial_blobids.put_maybe(outcome.partial_blobid, &Array::put_blob_id);
+        causes.put_maybe(outcome.cause ? std::optional(to_string(*outcome.cause)) : std::nullopt, &Array::put_text);
+        const auto missing = new_ranges(outcome);
+        missing_bytes.put_maybe(missing ? std::optional(total_length(*missing)) : std::nullopt, &Array::put_size);
+        evidence.put_maybe(outcome.evidence, &Array::put_json);
+        errors.put_maybe(outcome.error, &Array::put_text);
+        error_types.put_maybe(outcome.error_type, &Array::put_text);
+        ++count;
+    }
+};
 
 }  // namespace
 
@@ -69,17 +81,19 @@ Result<std::vector<int64_t>> PostgresCatalog::pending_rows(MediumKey medium, con
 Result<std::vector<WorkItem>> PostgresCatalog::work_items(MediumKey medium, std::span<const int64_t> rows) {
     TRY(flush());
     TRY_ASSIGN(const std::string hash, hash_of(medium));
-    json wanted = json::array();
+    Keys keys;
+    Array wanted(Array::Of::int8);
     for (const int64_t row : rows) {
         if (row < 0 || row >= static_cast<int64_t>(queue_.size())) return make_error(ErrorCode::not_found, fmt::format("medium {} has no inode row {}", hash, row));
         const auto& [volume, ino] = queue_[static_cast<size_t>(row)];
-        wanted.push_back({{"n", row}, {"v", volume}, {"i", ino}});
+        keys.put(volume, ino);
+        wanted.put_int8(row);
     }
     TRY_ASSIGN(Rows query, db_->run("SELECT o.n, i.volume, i.ino, i.image_id, coalesce(i.fs_ino, i.ino::text), i.stream, i.size, i.mtime, i.mtime_ns, i.access, "
                                     "i.extents, i.missing_bytes, i.cause, coalesce(cardinality(i.errors), 0) - i.errors_before_requeue "
-                                    "FROM json_to_recordset($2::json) AS o(n bigint, v int, i bigint) "
+                                    "FROM unnest($2::int[], $3::bigint[], $4::bigint[]) AS o(v, i, n) "
                                     "JOIN inode_row i ON i.medium=$1 AND i.ino=o.i AND i.volume=o.v",
-                                    static_cast<int64_t>(medium), wanted.dump()));
+                                    static_cast<int64_t>(medium), keys.volumes, keys.inos, wanted));
     std::vector<WorkItem> out;
     out.reserve(rows.size());
     while (query.next()) {
@@ -129,24 +143,35 @@ Result<void> PostgresCatalog::record_blobs(std::span<const CopyOutcome> outcomes
         }
     }
     if (blobs.empty()) return {};
-    json rows = json::array();
-    for (const auto& [key, size] : blobs) rows.push_back({{"b", key.first.hex()}, {"k", to_string(key.second)}, {"s", size}});
-    const std::string text = rows.dump();
-    TRY_ASSIGN(const Rows added, db_->run("INSERT INTO blob_row (id, kind, size, first_seen, store) SELECT decode(b, 'hex'), k, s, $2::timestamptz, $3::int "
-                                          "FROM json_to_recordset($1::json) AS o(b text, k text, s bigint) ON CONFLICT DO NOTHING",
-                                          text, at, store));
-    if (added.changed() == blobs.size()) return {};
-    TRY_ASSIGN(Rows known, db_->run("SELECT o.b, r.kind, o.s, r.size FROM json_to_recordset($1::json) AS o(b text, k text, s bigint) "
-                                    "JOIN blob_row r ON r.id=decode(o.b, 'hex') AND r.kind=o.k WHERE r.size<>o.s LIMIT 1",
-                                    text));
-    if (known.next()) {
-        const std::string id = known.text(), kind = known.text();
-        const uint64_t in_store = known.size();
-        return wrong_size(id, in_store, known.size());
+    Array ids(Array::Of::bytes), kinds(Array::Of::text), sizes(Array::Of::int8);
+    for (const auto& [key, size] : blobs) {
+        ids.put_blob_id(key.first);
+        kinds.put_text(to_string(key.second));
+        sizes.put_size(size);
     }
-    TRY(db_->run("INSERT INTO blob_elsewhere (id, kind, store) SELECT r.id, r.kind, $2::int FROM json_to_recordset($1::json) AS o(b text, k text, s bigint) "
-                    "JOIN blob_row r ON r.id=decode(o.b, 'hex') AND r.kind=o.k WHERE r.store<>$2::int ON CONFLICT DO NOTHING",
-                    text, store));
+    TRY_ASSIGN(Rows known, db_->run("WITH o AS (SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[]) AS o(id, kind, size)), "
+                                    "added AS (INSERT INTO blob_row (id, kind, size, first_seen, store) SELECT id, kind, size, $4::timestamptz, $5::int FROM o "
+                                    "ON CONFLICT DO NOTHING RETURNING id, kind) "
+                                    "SELECT o.id, o.kind, o.size FROM o LEFT JOIN added a ON a.id=o.id AND a.kind=o.kind WHERE a.id IS NULL",
+                                    ids, kinds, sizes, at, store));
+    Array known_ids(Array::Of::bytes), known_kinds(Array::Of::text), known_sizes(Array::Of::int8);
+    while (known.next()) {
+        known_ids.put_bytes(known.bytes());
+        known_kinds.put_text(known.text());
+        known_sizes.put_int8(known.integer());
+    }
+    if (known_ids.empty()) return {};
+    TRY_ASSIGN(Rows wrong, db_->run("SELECT encode(o.id, 'hex'), o.size, r.size FROM unnest($1::bytea[], $2::text[], $3::bigint[]) AS o(id, kind, size) "
+                                    "JOIN blob_row r ON r.id=o.id AND r.kind=o.kind WHERE r.size<>o.size LIMIT 1",
+                                    known_ids, known_kinds, known_sizes));
+    if (wrong.next()) {
+        const std::string id = wrong.text();
+        const uint64_t in_store = wrong.size();
+        return wrong_size(id, in_store, wrong.size());
+    }
+    TRY(db_->run("INSERT INTO blob_elsewhere (id, kind, store) SELECT r.id, r.kind, $3::int FROM unnest($1::bytea[], $2::text[]) AS o(id, kind) "
+                 "JOIN blob_row r ON r.id=o.id AND r.kind=o.kind WHERE r.store<>$3::int ON CONFLICT DO NOTHING",
+                 known_ids, known_kinds, store));
     return {};
 }
 
@@ -155,16 +180,16 @@ Result<void> PostgresCatalog::record_ranges(const std::string& medium_hash, std:
     TRY_ASSIGN(Rows some, db_->run("SELECT EXISTS (SELECT 1 FROM missing_range WHERE medium_hash=$1)", medium_hash));
     some.next();
     const bool has_ranges = some.boolean();
-    json renewed = json::array();
+    Keys renewed;
     for (const CopyOutcome& outcome : outcomes) {
         const auto ranges = new_ranges(outcome);
         if (!ranges) continue;
-        if (has_ranges) renewed.push_back({{"v", outcome.volume}, {"i", outcome.ino}});
+        if (has_ranges) renewed.put(outcome.volume, outcome.ino);
         TRY(add_missing(medium_hash, outcome.volume, outcome.ino, *ranges));
     }
-    if (!renewed.empty())
-        TRY(db_->run("DELETE FROM missing_range r USING json_to_recordset($2::json) AS o(v int, i bigint) WHERE r.medium_hash=$1 AND r.volume=o.v AND r.ino=o.i",
-                     medium_hash, renewed.dump()));
+    if (!renewed.inos.empty())
+        TRY(db_->run("DELETE FROM missing_range r USING unnest($2::int[], $3::bigint[]) AS o(v, i) WHERE r.medium_hash=$1 AND r.volume=o.v AND r.ino=o.i",
+                     medium_hash, renewed.volumes, renewed.inos));
     return flush();
 }
 
@@ -180,33 +205,45 @@ Result<void> PostgresCatalog::commit_outcomes(MediumKey medium, const std::strin
         TRY(leases_.hold(*lease_, outcomes.size(), bytes));
     }
     TRY(record_blobs(outcomes, store, at));
-    json decided = json::array(), left = json::array(), doubts = json::array();
+    Decided decided;
+    Keys left, doubtful;
+    Array errors(Array::Of::text), error_types(Array::Of::text), codes(Array::Of::text), messages(Array::Of::text), evidence(Array::Of::jsonb);
     for (const CopyOutcome& outcome : outcomes) {
-        (outcome.status == Status::pending ? left : decided).push_back(json_of(outcome));
-        if (outcome.doubt)
-            doubts.push_back({{"v", outcome.volume}, {"i", outcome.ino}, {"c", outcome.doubt->code}, {"m", to_display_utf8(outcome.doubt->message)}, {"e", storable_json(outcome.doubt->evidence)}});
+        if (outcome.status != Status::pending) {
+            decided.put(outcome);
+        } else {
+            left.put(outcome.volume, outcome.ino);
+            errors.put_text(outcome.error.value_or("unknown"));
+            error_types.put_maybe(outcome.error_type, &Array::put_text);
+        }
+        if (!outcome.doubt) continue;
+        doubtful.put(outcome.volume, outcome.ino);
+        codes.put_text(outcome.doubt->code);
+        messages.put_text(outcome.doubt->message);
+        evidence.put_json(outcome.doubt->evidence);
     }
-    if (!decided.empty()) {
+    if (decided.count != 0) {
         TRY_ASSIGN(const Rows done,
-                   db_->run("UPDATE inode_row i SET status=o.st, copied=true, claimed_by=o.cb, claimed_at=NULL, blobid=decode(o.b, 'hex'), "
-                            "partial_blobid=decode(o.p, 'hex'), cause=o.c, missing_bytes=coalesce(o.m, i.missing_bytes), evidence=coalesce(o.e::jsonb, i.evidence), "
+                   db_->run("UPDATE inode_row i SET status=o.st, copied=true, claimed_by=o.cb, claimed_at=NULL, blobid=o.b, partial_blobid=o.p, cause=o.c, "
+                            "missing_bytes=coalesce(o.m, i.missing_bytes), evidence=coalesce(o.e, i.evidence), "
                             "errors=CASE WHEN o.er IS NULL THEN i.errors ELSE array_append(i.errors, o.er) END, "
-                            "error_type=CASE WHEN o.st='stored' THEN NULL ELSE coalesce(o.et, i.error_type) END, processed_at=$3 "
-                            "FROM json_to_recordset($2::json) AS o(v int, i bigint, st text, cb text, b text, p text, c text, m bigint, e text, er text, et text) "
-                            "WHERE i.medium=$1 AND i.ino=o.i AND i.volume=o.v",
-                            static_cast<int64_t>(medium), dumped(decided), at));
-        if (done.changed() != decided.size())
-            return make_error(ErrorCode::not_found, fmt::format("medium {} has {} of the {} inodes that were copied", hash, done.changed(), decided.size()));
+                            "error_type=CASE WHEN o.st='stored' THEN NULL ELSE coalesce(o.et, i.error_type) END, processed_at=$13 "
+                            "FROM unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[], $9::bigint[], $10::jsonb[], "
+                            "$11::text[], $12::text[]) AS o(v, i, st, cb, b, p, c, m, e, er, et) WHERE i.medium=$1 AND i.ino=o.i AND i.volume=o.v",
+                            static_cast<int64_t>(medium), decided.volumes, decided.inos, decided.statuses, decided.claimed_by, decided.blobids,
+                            decided.partial_blobids, decided.causes, decided.missing_bytes, decided.evidence, decided.errors, decided.error_types, at));
+        if (done.changed() != decided.count)
+            return make_error(ErrorCode::not_found, fmt::format("medium {} has {} of the {} inodes that were copied", hash, done.changed(), decided.count));
     }
-    if (!left.empty())
-        TRY(db_->run("UPDATE inode_row i SET errors=array_append(i.errors, coalesce(o.er, 'unknown')), error_type=o.et "
-                     "FROM json_to_recordset($2::json) AS o(v int, i bigint, er text, et text) WHERE i.medium=$1 AND i.ino=o.i AND i.volume=o.v",
-                     static_cast<int64_t>(medium), dumped(left)));
-    if (!doubts.empty())
-        TRY(db_->run("INSERT INTO finding (medium_hash, volume, ino, code, message, evidence, at) SELECT $1, o.v, o.i, o.c, o.m, o.e::jsonb, $3 "
-                     "FROM json_to_recordset($2::json) AS o(v int, i bigint, c text, m text, e text) WHERE NOT EXISTS "
+    if (!left.inos.empty())
+        TRY(db_->run("UPDATE inode_row i SET errors=array_append(i.errors, o.er), error_type=o.et "
+                     "FROM unnest($2::int[], $3::bigint[], $4::text[], $5::text[]) AS o(v, i, er, et) WHERE i.medium=$1 AND i.ino=o.i AND i.volume=o.v",
+                     static_cast<int64_t>(medium), left.volumes, left.inos, errors, error_types));
+    if (!doubtful.inos.empty())
+        TRY(db_->run("INSERT INTO finding (medium_hash, volume, ino, code, message, evidence, at) SELECT $1, o.v, o.i, o.c, o.m, o.e, $7 "
+                     "FROM unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::jsonb[]) AS o(v, i, c, m, e) WHERE NOT EXISTS "
                      "(SELECT 1 FROM finding f WHERE f.medium_hash=$1 AND f.volume=o.v AND f.ino=o.i AND f.code=o.c)",
-                     hash, dumped(doubts), at));
+                     hash, doubtful.volumes, doubtful.inos, codes, messages, evidence, at));
     TRY(record_ranges(hash, outcomes));
     TRY(add_events(events));
     return commit(own);

@@ -214,12 +214,10 @@ Result<void> PostgresCatalog::add_finding(MediumKey medium, const Finding& findi
 Result<uint64_t> PostgresCatalog::mark_excluded(MediumKey medium) {
     TRY(flush());
     TRY_ASSIGN(const auto limit, db_->scaled_limit());
-    // EXCEPT reads the medium's paths once for each side, whatever the number of excluded ones is.
     TRY_ASSIGN(const Rows done,
                db_->run("UPDATE inode_row i SET status='excluded', copied=true, claimed_by='EXCLUDED', claimed_at=NULL, cause=NULL, blobid=NULL, "
-                        "partial_blobid=NULL FROM ("
-                        "SELECT ino, volume FROM path_row WHERE medium=$1 AND exclude_reason IS NOT NULL EXCEPT "
-                        "SELECT ino, volume FROM path_row WHERE medium=$1 AND exclude_reason IS NULL) x "
+                        "partial_blobid=NULL FROM (SELECT DISTINCT ino, volume FROM path_row p WHERE medium=$1 AND exclude_reason IS NOT NULL AND NOT EXISTS "
+                        "(SELECT 1 FROM path_row o WHERE o.medium=$1 AND o.ino=p.ino AND o.volume=p.volume AND o.exclude_reason IS NULL OFFSET 0)) x "
                         "WHERE i.medium=$1 AND i.ino=x.ino AND i.volume=x.volume AND NOT i.copied AND i.claimed_by IS NULL",
                         static_cast<int64_t>(medium)));
     return done.changed();

@@ -1,5 +1,6 @@
 #include "catalog/postgres/leases.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -8,6 +9,8 @@
 
 namespace ntt::postgres {
 namespace {
+
+constexpr uint64_t kRangesOfOneAlone = 16;
 
 std::string interval(std::chrono::milliseconds length) { return fmt::format("{} milliseconds", length.count()); }
 
@@ -161,6 +164,16 @@ Result<std::optional<Lease>> PostgresLeases::take_over(const std::string& medium
     return std::optional(std::move(out));
 }
 
+// Every end of a range is a pause. A worker that is alone takes as much as it has done so far: nobody waits for what it has.
+Result<uint64_t> PostgresLeases::files_of_range(const std::string& worker_id, const LeaseTerms& terms) {
+    TRY_ASSIGN(Rows row, db_.run("SELECT coalesce(sum(files) FILTER (WHERE worker_id=$1), 0)::bigint, "
+                                 "count(*) FILTER (WHERE worker_id<>$1 AND heartbeat_at > clock_timestamp() - $2::interval) FROM worker",
+                                 worker_id, interval(terms.end)));
+    row.next();
+    const uint64_t done = row.size(), others = row.size();
+    return others != 0 ? terms.files : std::clamp(done, terms.files, kRangesOfOneAlone * terms.files);
+}
+
 Result<std::optional<Lease>> PostgresLeases::take_next(const std::string& medium_hash, const std::string& worker_id, const LeaseTerms& terms, const std::string& since) {
     TRY(db_.run("INSERT INTO queue_position (medium_hash) VALUES ($1) ON CONFLICT DO NOTHING", medium_hash));
     TRY_ASSIGN(Rows queue, db_.run("SELECT coalesce(next_offset, -1), coalesce(next_ino, -9223372036854775808), coalesce(next_volume, 0), at_end, "
@@ -184,8 +197,9 @@ Result<std::optional<Lease>> PostgresLeases::take_next(const std::string& medium
     range.first_offset = first.integer();
     range.first_ino = first.integer();
     range.first_volume = static_cast<int>(first.integer());
+    TRY_ASSIGN(const uint64_t files, files_of_range(worker_id, terms));
     TRY_ASSIGN(Rows end, db_.run("SELECT coalesce(first_offset, -1), ino, volume" NTT_QUEUE_FROM "OFFSET $5 LIMIT 1", medium_hash, range.first_offset,
-                                 range.first_ino, range.first_volume, terms.files));
+                                 range.first_ino, range.first_volume, files));
     if (end.next()) {
         range.end_offset = end.integer();
         range.end_ino = end.integer();

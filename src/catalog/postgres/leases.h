@@ -41,6 +41,8 @@ private:
     Result<std::optional<Lease>> take_over(const std::string& medium_hash, const std::string& worker_id, const LeaseTerms& terms);
     Result<std::optional<Lease>> take_next(const std::string& medium_hash, const std::string& worker_id, const LeaseTerms& terms, const std::string& since);
 
+    Result<uint64_t> files_of_range(const std::string& worker_id, const LeaseTerms& terms);
+
     Connection& db_;
     const std::string url_;
 };

@@ -1,6 +1,5 @@
 // Reading: files, inodes, findings, events, blobs.
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "catalog/names.h"
 #include "catalog/postgres/postgres_catalog.h"
@@ -138,23 +137,26 @@ Result<void> PostgresCatalog::events(const EventFilter& filter, const std::funct
 Result<void> PostgresCatalog::add_events(std::span<const EventRow> events) {
     if (events.empty()) return {};
     TRY(flush());
-    nlohmann::json rows = nlohmann::json::array();
-    const auto put = [](nlohmann::json& row, const char* key, const std::optional<std::string>& text) {
-        if (text) row[key] = to_display_utf8(*text);
-    };
+    Array media(Array::Of::text), volumes(Array::Of::int4), inos(Array::Of::int8), retries(Array::Of::int4), checks(Array::Of::jsonb), actions(Array::Of::text),
+        causes(Array::Of::text), evidence(Array::Of::jsonb), types(Array::Of::text), messages(Array::Of::text), workers(Array::Of::text), times(Array::Of::text);
     for (const EventRow& event : events) {
-        nlohmann::json row = {{"h", event.medium_hash}, {"v", event.volume},   {"r", event.retry_count}, {"ch", storable_json(event.checks)},
-                              {"a", event.action},      {"e", storable_json(event.evidence)}, {"w", event.worker_id},   {"t", event.timestamp}};
-        if (event.ino) row["i"] = *event.ino;
-        if (event.cause) row["c"] = to_string(*event.cause);
-        put(row, "xt", event.exception_type);
-        put(row, "xm", event.exception_msg);
-        rows.push_back(std::move(row));
+        media.put_text(event.medium_hash);
+        volumes.put_int4(event.volume);
+        inos.put_maybe(event.ino, &Array::put_int8);
+        retries.put_int4(event.retry_count);
+        checks.put_json(event.checks);
+        actions.put_text(event.action);
+        causes.put_maybe(event.cause ? std::optional(to_string(*event.cause)) : std::nullopt, &Array::put_text);
+        evidence.put_json(event.evidence);
+        types.put_maybe(event.exception_type, &Array::put_text);
+        messages.put_maybe(event.exception_msg, &Array::put_text);
+        workers.put_text(event.worker_id);
+        times.put_text(event.timestamp);
     }
-    TRY(db_->run("INSERT INTO diagnostic_event (medium_hash, volume, ino, retry_count, checks, action, cause, evidence, exception_type, exception_msg, "
-                              "worker_id, timestamp) SELECT h, v, i, r, ch::jsonb, a, c, e::jsonb, xt, xm, w, t FROM json_to_recordset($1::json) AS o(h text, v int, "
-                              "i bigint, r int, ch text, a text, c text, e text, xt text, xm text, w text, t timestamptz)",
-                              storable_json(rows.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))));
+    TRY(db_->run("INSERT INTO diagnostic_event (medium_hash, volume, ino, retry_count, checks, action, cause, evidence, exception_type, exception_msg, worker_id, "
+                 "timestamp) SELECT h, v, i, r, ch, a, c, e, xt, xm, w, t::timestamptz FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::jsonb[], "
+                 "$6::text[], $7::text[], $8::jsonb[], $9::text[], $10::text[], $11::text[], $12::text[]) AS o(h, v, i, r, ch, a, c, e, xt, xm, w, t)",
+                 media, volumes, inos, retries, checks, actions, causes, evidence, types, messages, workers, times));
     return {};
 }
 
@@ -196,10 +198,12 @@ Result<void> PostgresCatalog::for_each_blob(const std::function<Result<void>(con
 
 Result<void> PostgresCatalog::mark_verified(std::span<const BlobRow> blobs, const std::string& at) {
     TRY(flush());
-    nlohmann::json rows = nlohmann::json::array();
-    for (const BlobRow& blob : blobs) rows.push_back({{"k", to_string(blob.kind)}, {"b", blob.blobid.hex()}});
-    TRY(db_->run("UPDATE blob_row r SET last_verified=$2 FROM json_to_recordset($1::json) AS o(k text, b text) WHERE r.id=decode(o.b, 'hex') AND r.kind=o.k",
-                 rows.dump(), at));
+    Array kinds(Array::Of::text), ids(Array::Of::bytes);
+    for (const BlobRow& blob : blobs) {
+        kinds.put_text(to_string(blob.kind));
+        ids.put_blob_id(blob.blobid);
+    }
+    TRY(db_->run("UPDATE blob_row r SET last_verified=$3 FROM unnest($1::text[], $2::bytea[]) AS o(kind, id) WHERE r.id=o.id AND r.kind=o.kind", kinds, ids, at));
     return {};
 }
 

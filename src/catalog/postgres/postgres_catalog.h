@@ -10,7 +10,7 @@
 
 #include "catalog/catalog.h"
 #include "catalog/postgres/connection.h"
-#include "catalog/postgres/copy_stream.h"
+#include "catalog/postgres/fields.h"
 #include "catalog/postgres/leases.h"
 
 namespace ntt::postgres {

@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 #include "catalog/postgres/connection.h"
-#include "catalog/postgres/copy_stream.h"
+#include "catalog/postgres/fields.h"
 #include "catalog/postgres/migrations.h"
 #include "catalog/timestamps.h"
 
