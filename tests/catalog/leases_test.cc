@@ -223,6 +223,72 @@ TEST_F(Leases, media_with_work_are_those_that_are_enumerated_fewest_workers_firs
     EXPECT_TRUE(media[1].has_pending);
 }
 
+// Concluded as a copy's end does it.
+class DrainedLeases : public Leases {
+protected:
+    void SetUp() override {
+        Leases::SetUp();
+        if (IsSkipped()) return;
+        MediumRow row = medium_row(kHash);
+        row.enum_done = row.copy_done = kTime;
+        ASSERT_OK(catalog_->update_medium(row));
+        terms_.files = 10;
+    }
+    bool has_work() {
+        const auto media = table().media_with_work();
+        EXPECT_TRUE(media.ok()) << why(media);
+        return media.ok() && !media->empty() && media->front().has_pending;
+    }
+    std::string drained() { return psql(url_, "SELECT drained FROM queue_position").out; }
+    void copy_everything(std::initializer_list<int64_t> inos = {1, 2, 3, 4, 5}) {
+        const auto lease = take("a");
+        ASSERT_TRUE(lease);
+        for (const int64_t ino : inos) ASSERT_OK(commit_under(*lease, ino));
+        ASSERT_OK(table().finish(*lease));
+    }
+};
+
+TEST_F(DrainedLeases, a_medium_without_anything_pending_has_no_work_and_that_is_remembered) {
+    copy_everything();
+    EXPECT_FALSE(has_work());
+    EXPECT_EQ(drained(), "t\n");
+    EXPECT_FALSE(has_work());
+}
+
+TEST_F(DrainedLeases, what_is_put_back_is_work_again_whoever_puts_it_back) {
+    copy_everything();
+    EXPECT_FALSE(has_work());
+    EXPECT_EQ(psql(url_, "UPDATE inode SET copied = false, claimed_by = NULL WHERE ino = 2").exit, 0);
+    EXPECT_EQ(drained(), "f\n");
+    EXPECT_TRUE(has_work());
+    ASSERT_OK_ASSIGN(since_, table().now());
+    copy_everything({2});
+    EXPECT_FALSE(has_work());
+    ASSERT_OK(catalog_->requeue({kHash, {}, 3, {}, {}}));
+    EXPECT_TRUE(has_work());
+}
+
+TEST_F(DrainedLeases, what_is_being_put_back_while_one_looks_is_not_forgotten) {
+    copy_everything();
+    const auto other = another();
+    ASSERT_OK_ASSIGN(const auto transaction, other->begin());
+    ASSERT_OK(other->requeue({kHash, {}, 2, {}, {}}));
+    EXPECT_FALSE(has_work()) << "it is not committed";
+    EXPECT_EQ(drained(), "f\n");
+    ASSERT_OK(transaction->commit());
+    EXPECT_TRUE(has_work());
+}
+
+TEST_F(DrainedLeases, a_range_whose_worker_died_and_files_that_were_left_are_work) {
+    copy_everything({1, 2, 4, 5});
+    EXPECT_TRUE(has_work()) << "3 was left";
+    ASSERT_OK_ASSIGN(since_, table().now());
+    const auto lease = take("a");
+    ASSERT_TRUE(lease);
+    run_out(*lease);
+    EXPECT_TRUE(has_work());
+}
+
 TEST(LeasesOfOneMachine, there_are_none) {
     const TempDir dir;
     ASSERT_OK_ASSIGN(const auto catalog, open_catalog(Env::host(), Clock::system(), "sqlite:" + dir / "c.db"));

@@ -133,11 +133,21 @@ Result<std::vector<WorkerRow>> PostgresLeases::workers() {
     return out;
 }
 
+// The index keeps the entries of files that are done until the next VACUUM, and a look from its beginning walks over all of them:
+// so it begins where the queue stands, and is made once only where it found nothing.
 Result<std::vector<MediumWork>> PostgresLeases::media_with_work() {
-    TRY_ASSIGN(Rows rows, db_.run("SELECT medium_hash, image_path, leases, has_pending, copied FROM (SELECT m.medium_hash, m.image_path, m.added_at, m.copy_done IS NOT NULL AS copied, "
-                                  "(SELECT count(*) FROM lease l WHERE l.medium_hash=m.medium_hash AND l.expires_at > clock_timestamp()) AS leases, "
-                                  "EXISTS (SELECT 1 FROM inode_row i WHERE i.medium=m.medium_key AND NOT i.copied AND i.claimed_by IS NULL) AS has_pending "
-                                  "FROM medium m WHERE m.enum_done IS NOT NULL) w WHERE leases > 0 OR has_pending OR NOT copied ORDER BY leases, added_at, medium_hash"));
+    TRY_ASSIGN(Rows rows,
+               db_.run("SELECT medium_hash, image_path, leases, CASE WHEN has_lease THEN true "
+                       "WHEN NOT at_end AND EXISTS (SELECT 1 FROM inode_row WHERE medium=medium_key AND NOT inode_row.copied AND claimed_by IS NULL AND "
+                       "(coalesce(first_offset, -1), ino, volume) >= (next_offset, next_ino, next_volume)) THEN true "
+                       "WHEN done AND drained THEN false "
+                       "ELSE EXISTS (SELECT 1 FROM inode_row WHERE medium=medium_key AND NOT inode_row.copied AND claimed_by IS NULL) END, done, drained "
+                       "FROM (SELECT m.medium_hash, m.medium_key, m.image_path, m.added_at, m.copy_done IS NOT NULL AS done, "
+                       "(SELECT count(*) FROM lease l WHERE l.medium_hash=m.medium_hash AND l.expires_at > clock_timestamp()) AS leases, "
+                       "EXISTS (SELECT 1 FROM lease l WHERE l.medium_hash=m.medium_hash) AS has_lease, "
+                       "coalesce(q.at_end, true) AS at_end, coalesce(q.drained, false) AS drained, q.next_offset, q.next_ino, q.next_volume "
+                       "FROM medium m LEFT JOIN queue_position q ON q.medium_hash=m.medium_hash WHERE m.enum_done IS NOT NULL OFFSET 0) w "
+                       "ORDER BY leases, added_at, medium_hash"));
     std::vector<MediumWork> out;
     while (rows.next()) {
         MediumWork one;
@@ -146,9 +156,25 @@ Result<std::vector<MediumWork>> PostgresLeases::media_with_work() {
         one.leases = rows.size();
         one.has_pending = rows.boolean();
         one.is_concluded = rows.boolean();
-        out.push_back(std::move(one));
+        const bool drained = rows.boolean();
+        if (one.has_pending || !one.is_concluded) {
+            out.push_back(std::move(one));
+        } else if (!drained) {
+            TRY(note_drained(one.medium_hash));
+        }
     }
     return out;
+}
+
+// A row that is being put back is not to be seen yet: then another time.
+Result<void> PostgresLeases::note_drained(const std::string& medium_hash) {
+    TRY_ASSIGN(Scope scope, db_.begin());
+    TRY_ASSIGN(Rows alone, db_.run("SELECT pg_try_advisory_xact_lock(hashtext('ntt drained'), medium_key) FROM medium WHERE medium_hash=$1", medium_hash));
+    if (!alone.next() || !alone.boolean()) return {};
+    TRY(db_.run("UPDATE queue_position q SET drained=true FROM medium m WHERE q.medium_hash=$1 AND m.medium_hash=$1 AND m.copy_done IS NOT NULL AND NOT EXISTS "
+                "(SELECT 1 FROM inode_row i WHERE i.medium=m.medium_key AND NOT i.copied AND i.claimed_by IS NULL)",
+                medium_hash));
+    return scope.commit();
 }
 
 Result<std::optional<Lease>> PostgresLeases::take_over(const std::string& medium_hash, const std::string& worker_id, const LeaseTerms& terms) {

@@ -41,6 +41,7 @@ private:
     Result<std::optional<Lease>> take_over(const std::string& medium_hash, const std::string& worker_id, const LeaseTerms& terms);
     Result<std::optional<Lease>> take_next(const std::string& medium_hash, const std::string& worker_id, const LeaseTerms& terms, const std::string& since);
 
+    Result<void> note_drained(const std::string& medium_hash);
     Result<uint64_t> files_of_range(const std::string& worker_id, const LeaseTerms& terms);
 
     Connection& db_;

@@ -170,6 +170,8 @@ ALTER TABLE inode_row
     ALTER dev SET STATISTICS 0, ALTER nlink SET STATISTICS 0, ALTER attributes SET STATISTICS 0, ALTER image_id SET STATISTICS 0;
 -- The queue in disk order; empties as the work is done. What has no place comes first.
 CREATE INDEX inode_pending ON inode_row (medium, coalesce(first_offset, -1), ino, volume) WHERE NOT copied AND claimed_by IS NULL;
+-- What was tried in vain, for who counts the tries.
+CREATE INDEX inode_failed ON inode_row (medium) WHERE NOT copied AND claimed_by IS NULL AND errors IS NOT NULL;
 CREATE INDEX inode_damaged ON inode_row (medium, cause) WHERE cause IS NOT NULL;
 
 -- name_hash: 32-bit FNV-1a of the last part of the path in ASCII lower case, as a signed number.
@@ -234,6 +236,9 @@ CREATE FUNCTION inode_requeued() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     hash text := (SELECT medium_hash FROM medium WHERE medium_key = NEW.medium);
 BEGIN
+    -- Who sets `drained` holds this lock alone: see leases.cc.
+    PERFORM pg_advisory_xact_lock_shared(hashtext('ntt drained'), NEW.medium);
+    UPDATE queue_position SET drained = false WHERE medium_hash = hash AND drained;
     DELETE FROM missing_range
      WHERE medium_hash = hash AND volume = NEW.volume AND ino = NEW.ino AND is_of_this_host(cause);
     NEW.errors_before_requeue := coalesce(cardinality(NEW.errors), 0);
@@ -400,7 +405,7 @@ CREATE INDEX lease_medium ON lease (medium_hash);
 CREATE INDEX lease_owner ON lease (owner);
 
 -- Up to where a medium's queue has been handed out in this round. When the end is reached and nothing is leased any more,
--- what is still pending makes the next round.
+-- what is still pending makes the next round. `drained`: nothing was pending when the copy was done, and no row was put back since.
 CREATE TABLE queue_position (
     medium_hash  text PRIMARY KEY REFERENCES medium (medium_hash) ON UPDATE CASCADE,
     round        bigint NOT NULL DEFAULT 1,
@@ -408,7 +413,8 @@ CREATE TABLE queue_position (
     next_offset  bigint,
     next_ino     bigint,
     next_volume  integer,
-    at_end       boolean NOT NULL DEFAULT false
+    at_end       boolean NOT NULL DEFAULT false,
+    drained      boolean NOT NULL DEFAULT false
 );
 
 CREATE TABLE schema_migration (
