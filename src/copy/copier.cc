@@ -410,7 +410,8 @@ public:
 
     Result<CopyReport> run() {
         TRY_ASSIGN(rows_, job_.catalog.pending_rows(job_.medium, options_.volumes ? &*options_.volumes : nullptr));
-        if (options_.limit != 0 && rows_.size() > options_.limit) rows_.resize(options_.limit);
+        report_.untried = options_.limit != 0 && rows_.size() > options_.limit;
+        if (report_.untried) rows_.resize(options_.limit);
         if (rows_.empty()) return report_;
         job_.progress.files_total += rows_.size();
 
@@ -498,6 +499,7 @@ void CopyReport::add(const CopyReport& other) {
     fresh_bytes += other.fresh_bytes;
     deduplicated += other.deduplicated;
     interrupted = interrupted || other.interrupted;
+    untried = untried || other.untried;
     if (other.parked) parked = other.parked;
 }
 

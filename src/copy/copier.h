@@ -43,6 +43,7 @@ struct CopyReport {
     uint64_t fresh_blobs = 0, fresh_bytes = 0;
     uint64_t deduplicated = 0;   // contents that the store already had
     bool interrupted = false;
+    bool untried = false;        // files were not tried, because of the limit, or of a mount that is not to be had here
     std::optional<std::string> parked;  // why nothing more of the medium can be read in this run
 
     void add(const CopyReport& other);  // what another part of the run came to

@@ -119,7 +119,8 @@ public:
 
     Result<CopyReport> run() {
         TRY_ASSIGN(rows_, job_.catalog.pending_rows(job_.medium, options_.volumes ? &*options_.volumes : nullptr));
-        if (options_.limit != 0 && rows_.size() > options_.limit) rows_.resize(options_.limit);
+        report_.untried = options_.limit != 0 && rows_.size() > options_.limit;
+        if (report_.untried) rows_.resize(options_.limit);
         job_.progress.files_total += rows_.size();
         Result<void> done = work();
         if (!done.ok()) return std::move(done).take_error();

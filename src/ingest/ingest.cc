@@ -68,6 +68,7 @@ private:
     Result<BlobId> digest();
     Result<void> lock_medium(const std::string& medium_hash);
     Result<void> share(Catalog::Sharing sharing);
+    Result<void> refuse_if_unknown();
     Result<void> refuse_if_changed(const BlobId& digest);
     Result<Assessment> detect(const DamageMap& damage, FindingSink& findings);
     Result<Detection> detect_volumes_apart(const DamageMap& damage, FindingSink& findings);
@@ -130,6 +131,7 @@ Result<void> Run::identify() {
         digest_running_ = std::async(std::launch::async, [this] { return digest_of(*image_.source, digest_unwanted_, &context_.progress.signs_of_life); });
         return {};
     }
+    if (medium_) TRY(refuse_if_unknown());
     TRY_ASSIGN(const BlobId now, digest());
     if (!named_) {
         named_ = NamedHash{medium_hash_of(now), "image_blake3"};
@@ -174,6 +176,17 @@ Result<void> Run::share(Catalog::Sharing sharing) {
     TRY_ASSIGN(image_lock_, context_.catalog.lock(image_.lock_name, sharing));
     TRY_ASSIGN(medium_lock_, context_.catalog.lock("medium-" + medium_->medium_hash, sharing));
     return {};
+}
+
+// What was taken over without a digest can be told from no image: known before all of it is read.
+Result<void> Run::refuse_if_unknown() {
+    if (medium_->kind == "directory") return {};
+    TRY_ASSIGN(const std::vector<ImageRow> images, context_.catalog.images(medium_->medium_hash));
+    const std::string unknown(64, '0');
+    if (images.empty() || std::any_of(images.begin(), images.end(), [&](const ImageRow& row) { return row.digest != unknown; })) return {};
+    return make_error(ErrorCode::source_changed,
+                      fmt::format("whether {} is the image that medium {} was listed from is not known: it was taken over without a digest", image_.path, medium_->medium_hash),
+                      "nothing was touched; 'ntt ingest' with another --medium-hash reads it, and stores once what is known already");
 }
 
 Result<void> Run::refuse_if_changed(const BlobId& now) {
@@ -550,7 +563,9 @@ Result<CopyReport> Run::copy_mounted(MediumKey key, const CopyOptions& options) 
     const bool all_there = std::all_of(volumes.begin(), volumes.end(), [this](int volume) { return trees_.has(volume); });
     if (!all_there) {
         context_.log.error("{} files of {} wait for a mount: {}", pending.size(), medium_->medium_hash, why_not_mounted_.empty() ? "it did not give all volumes" : why_not_mounted_);
-        return CopyReport();
+        CopyReport none;
+        none.untried = true;
+        return none;
     }
     IngestOptions of_trees = options_;
     of_trees.copy = options;
@@ -572,9 +587,10 @@ Result<void> Run::note_container_damage(MediumKey key) {
     TRY(add_new_findings({context_.catalog, key, medium_->medium_hash, image_row_->image_id, options_.copy.worker_id, iso8601_utc(context_.clock.wall_us())}, list));
     const uint64_t whole = std::max(image_.source->size_bytes(), image_.map ? image_.map->end() : 0);
     const uint64_t decoded = image_.source->size_bytes() - std::min(bytes, image_.source->size_bytes());
-    const uint64_t rescued = std::min(medium_->rescued_bytes.value_or(decoded), decoded);
-    medium_->rescued_bytes = rescued;
-    medium_->health = std::string(health_of(rescued, whole));
+    TRY_ASSIGN(std::optional<MediumRow> row, context_.catalog.medium(medium_->medium_hash));  // others may have written it meanwhile
+    row->rescued_bytes = std::min(row->rescued_bytes.value_or(decoded), decoded);
+    row->health = std::string(health_of(*row->rescued_bytes, whole));
+    medium_ = std::move(*row);
     return context_.catalog.update_medium(*medium_);
 }
 
@@ -625,11 +641,17 @@ Result<IngestReport> copy_medium(const IngestContext& context, const std::string
     return ingest_image(context, path, of_this_medium);
 }
 
-Result<void> conclude_copied(const IngestContext& context, const std::string& medium_hash) {
+Result<bool> conclude_copied(const IngestContext& context, const std::string& medium_hash) {
+    // Nobody may list it meanwhile.
+    const auto lock = context.catalog.lock("medium-" + medium_hash, Catalog::Sharing::with_others);
+    if (!lock.ok() && lock.error().code == ErrorCode::busy) return false;
+    if (!lock.ok()) return lock.error();
     TRY_ASSIGN(const std::optional<MediumRow> medium, context.catalog.medium(medium_hash));
     if (!medium) return unknown_medium(medium_hash);
     IngestReport report;
-    return conclude_medium(context.catalog, context.clock, *medium, IngestGoal::copy, report);
+    TRY(conclude_medium(context.catalog, context.clock, *medium, IngestGoal::copy, report));
+    TRY_ASSIGN(const std::optional<MediumRow> now, context.catalog.medium(medium_hash));
+    return now && now->copy_done.has_value();
 }
 
 std::string path_on_this_host(const std::string& path, const std::vector<std::pair<std::string, std::string>>& image_paths) {

@@ -89,8 +89,9 @@ Result<IngestReport> ingest_source(const IngestContext& context, const std::stri
 // Continues copying a medium that is in the catalog, from the image or folder it was enumerated from.
 Result<IngestReport> copy_medium(const IngestContext& context, const std::string& medium_hash, const IngestOptions& options);
 
-// Records the end of a medium of which nothing is left to be copied, and whose last worker did not come to that.
-Result<void> conclude_copied(const IngestContext& context, const std::string& medium_hash);
+// Records the end of a medium of which nothing is left to be copied, and whose last worker did not come to that. false: it has none yet,
+// because files are pending that nobody may take, or somebody is at it.
+Result<bool> conclude_copied(const IngestContext& context, const std::string& medium_hash);
 
 // `path` as this host sees it: IngestOptions::image_paths. A beginning counts where a part of the path ends.
 std::string path_on_this_host(const std::string& path, const std::vector<std::pair<std::string, std::string>>& image_paths);

@@ -17,6 +17,7 @@ struct WorkTerms {
     LeaseTerms lease;
     std::string since;           // the database's time when this run began: see LeaseTable::take
     std::optional<Lease> first;  // one that is in hand already
+    bool waits = true;           // for what others have of the medium, until they finish or are found dead
 };
 
 // Calls `copy` for each range until nothing more of the medium is to be had, the limit is reached, or the run is cancelled; adds

@@ -81,7 +81,9 @@ TEST_F(Leases, one_that_ran_out_is_taken_over_and_its_first_owner_is_too_late) {
     ASSERT_TRUE(first);
     ASSERT_OK(commit_under(*first, 1));
     run_out(*first);
-    ASSERT_OK(commit_under(*first, 2));  // nobody has taken it: what is late is still right
+    ASSERT_OK(commit_under(*first, 2));  // nobody has taken it: what is late is still right, and it is alive again
+    EXPECT_EQ(psql(url_, "SELECT expires_at > clock_timestamp() + interval '50 s' FROM lease").out, "t\n");
+    run_out(*first);
     ASSERT_OK(catalog_->requeue({kHash, {}, 2, {}, {}}));
     const auto second = take("b");
     ASSERT_TRUE(second);
@@ -277,6 +279,17 @@ TEST_F(DrainedLeases, what_is_being_put_back_while_one_looks_is_not_forgotten) {
     EXPECT_EQ(drained(), "f\n");
     ASSERT_OK(transaction->commit());
     EXPECT_TRUE(has_work());
+}
+
+TEST_F(DrainedLeases, whoever_puts_rows_back_from_an_older_snapshot_is_told_to_do_it_again) {
+    copy_everything();
+    PsqlInSteps user(url_, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM medium", "UPDATE inode SET copied = false, claimed_by = NULL WHERE ino = 2; COMMIT");
+    EXPECT_FALSE(has_work());
+    EXPECT_EQ(drained(), "t\n");
+    const CommandResult late = user.finish();
+    EXPECT_NE(late.exit, 0);
+    EXPECT_THAT(late.err, ::testing::HasSubstr("could not serialize"));
+    EXPECT_FALSE(has_work());
 }
 
 TEST_F(DrainedLeases, a_range_whose_worker_died_and_files_that_were_left_are_work) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "catalog/catalog_contract.h"
 #include "support/postgres.h"
@@ -414,9 +415,37 @@ TEST_P(PostgresSql, a_reference_to_a_medium_that_is_not_there_is_refused) {
 
 TEST_P(PostgresSql, what_others_name_is_never_deleted) {
     expect_refused("DELETE FROM blob", "records are never deleted");
-    for (const std::string table : {"medium", "store", "blob_row", "inode_row", "path_row"}) {
+    for (const std::string table : {"medium", "store", "blob_row", "inode_row", "path_row", "image", "volume", "finding", "diagnostic_event"}) {
         expect_refused("DELETE FROM " + table, "records are never deleted");
         expect_refused("TRUNCATE " + table + " CASCADE", "records are never deleted");
+    }
+}
+
+TEST_P(PostgresSql, the_keys_by_which_others_name_a_row_stay) {
+    for (const std::string text : {"UPDATE medium SET medium_key = 77", "UPDATE store SET store = 77", "UPDATE blob SET kind = 'partial'", "UPDATE blob SET size = 0"})
+        expect_refused(text, "what other rows name cannot be changed");
+    ask("UPDATE medium SET medium_human = 'Bob'; UPDATE blob SET last_verified = now()");
+}
+
+TEST_P(PostgresSql, an_update_of_what_a_worker_committed_meanwhile_is_refused) {
+    for (const std::string set : {"mime_type = 'text/plain'", "copied = true, claimed_by = 'DIAGNOSTIC_SKIP:BEYOND_EOF'"}) {
+        ASSERT_OK(catalog_->requeue({kHash, {}, {}, {}, {}}));
+        const std::string one = shown(1);
+        PsqlInSteps holder(url_, "BEGIN; SELECT 1 FROM inode_row WHERE ino = 1 FOR UPDATE", "COMMIT");
+        // It sees 2 pending, waits at 1, and comes to 2 when that is stored.
+        CommandResult updated;
+        const std::string update = "UPDATE inode SET " + set + kOfMedium + " AND ino IN (1, 2)";
+        std::thread user([&] { updated = run(update); });
+        while (ask("SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l USING (pid) WHERE NOT l.granted AND a.query LIKE 'UPDATE inode SET%' "
+                   "AND l.transactionid IS NOT NULL") == "0\n")
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        commit({stored(2)});
+        EXPECT_EQ(holder.finish().exit, 0);
+        user.join();
+        EXPECT_NE(updated.exit, 0);
+        EXPECT_THAT(updated.err, HasSubstr("changed meanwhile"));
+        EXPECT_EQ(shown(2), "stored|t||\n");
+        EXPECT_EQ(shown(1), one) << "all of the statement is undone";
     }
 }
 

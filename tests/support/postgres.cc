@@ -48,6 +48,19 @@ CommandResult psql(const std::string& url, const std::string& sql) {
     return sh("psql -qXAt -v ON_ERROR_STOP=1 -d " + shell_quoted(url) + " -c " + shell_quoted(sql));
 }
 
+PsqlInSteps::PsqlInSteps(const std::string& url, const std::string& first, const std::string& second) {
+    const std::string script = dir_ / "script.sql", reached = dir_ / "reached", go_on = dir_ / "go_on";
+    write_file(script, first + ";\n\\! touch " + reached + "; while [ ! -e " + go_on + " ]; do sleep 0.05; done\n" + second + ";\n");
+    thread_ = std::thread([this, url, script] { result_ = sh("psql -qXAt -v ON_ERROR_STOP=1 -d " + shell_quoted(url) + " -f " + shell_quoted(script)); });
+    while (!std::filesystem::exists(reached)) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
+CommandResult PsqlInSteps::finish() {
+    write_file(dir_ / "go_on", "");
+    thread_.join();
+    return result_;
+}
+
 std::string postgres_url(const TempDir& dir) {
     const std::optional<std::string> folder = postgres_server();
     if (!folder) std::abort();

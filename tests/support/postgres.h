@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "support/support.h"
 
@@ -17,6 +18,20 @@ std::string postgres_url(const TempDir& dir);
 
 // What psql answers, unaligned, without headings; with the exit code of psql.
 CommandResult psql(const std::string& url, const std::string& sql);
+
+// A psql session in two steps: what is between them happens between them.
+class PsqlInSteps {
+public:
+    // Returns when `first` is done.
+    PsqlInSteps(const std::string& url, const std::string& first, const std::string& second);
+    // Lets it go on, and waits for its end.
+    CommandResult finish();
+
+private:
+    TempDir dir_;
+    std::thread thread_;
+    CommandResult result_;
+};
 
 }  // namespace ntt::test
 

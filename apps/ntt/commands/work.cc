@@ -1,7 +1,7 @@
 // ntt work: copies what there is to be copied, with all others that do the same.
 #include <algorithm>
 #include <chrono>
-#include <set>
+#include <map>
 #include <thread>
 
 #include <fmt/format.h>
@@ -38,6 +38,8 @@ const Page kPage = {
 
 constexpr auto kPoll = std::chrono::milliseconds(500);
 constexpr auto kFollowPoll = std::chrono::seconds(5);
+// --follow: so long a medium is left alone of which something could not be had; twice as long each time.
+constexpr int64_t kFirstRestUs = int64_t{60} * 1'000'000, kLongestRestUs = 32 * kFirstRestUs;
 
 class WorkCommand final : public Command {
 public:
@@ -51,12 +53,12 @@ public:
 
     Result<Exit> run(Session& session) override {
         TRY_ASSIGN(options_, copying_.resolve(session, worker_name(worker_id_)));
+        options_.work.waits = false;  // other media may have something
         limit_ = options_.copy.limit;
         int64_t gone_since_us = 0;
         for (;;) {
             Result<Exit> worked = work(session);
-            const bool gone = !worked.ok() && worked.error().code == ErrorCode::unavailable && !session.io().cancel.cancelled();
-            if (!gone) return worked;
+            if (worked.ok() || !passes(worked.error()) || session.io().cancel.cancelled()) return worked;
             const int64_t now = session.io().clock.monotonic_us();
             if (progressed_ || gone_since_us == 0) gone_since_us = now;
             progressed_ = false;
@@ -67,10 +69,14 @@ public:
     }
 
 private:
+    // The database is gone, or too busy; one that has a host for itself does not wait for another.
+    bool passes(const Error& error) const { return error.code == ErrorCode::unavailable || (shares_ && error.code == ErrorCode::busy); }
+
     // Until nothing is left, on one connection to the catalog.
     Result<Exit> work(Session& session) {
         TRY_ASSIGN(const std::unique_ptr<Ingesting> ingesting, Ingesting::open(session, IngestGoal::copy, Keep::everything));
         TRY(ingesting->join(options_));
+        shares_ = ingesting->context().catalog.leases() != nullptr;
         const CancelToken& cancel = session.io().cancel;
         while (!cancel.cancelled() && !limit_reached()) {
             bool waiting = false;
@@ -93,9 +99,10 @@ private:
         LeaseTable* const leases = catalog.leases();
         TRY_ASSIGN(const std::vector<MediumWork> media, to_do(catalog));
         for (const MediumWork& medium : media) {
-            if (given_up_.contains(medium.medium_hash)) continue;
+            if (is_resting(ingesting, medium.medium_hash)) continue;
             if (!medium.has_pending && medium.leases == 0) {
-                TRY(conclude_copied(ingesting.context(), medium.medium_hash));
+                TRY_ASSIGN(const bool is_concluded, conclude_copied(ingesting.context(), medium.medium_hash));
+                if (!is_concluded) rest(ingesting, medium.medium_hash);  // what is left of it is not for workers
                 continue;
             }
             if (leases != nullptr) {
@@ -120,7 +127,12 @@ private:
             // What is pending for now may be others' work: that is seen at the end.
             if (exit != Exit::work_left) exit_ = worst(exit_, exit);
             // Without leases what this run has tried is not tried again; with them, the rounds see to that.
-            if (!report.ok() || report->copy.parked || leases == nullptr) given_up_.insert(medium.medium_hash);
+            bool rests = !report.ok() || report->copy.parked || report->copy.untried || leases == nullptr;
+            if (!rests && follow_ && exit == Exit::work_left) {
+                TRY_ASSIGN(const bool others_work, leases->is_leased(medium.medium_hash));
+                rests = !others_work;
+            }
+            if (rests) rest(ingesting, medium.medium_hash);
             return true;
         }
         return false;
@@ -140,9 +152,19 @@ private:
         return out;
     }
 
+    // In this run; with --follow, until its rest is over.
+    bool is_resting(const Ingesting& ingesting, const std::string& medium_hash) const {
+        const auto resting = resting_.find(medium_hash);
+        return resting != resting_.end() && (!follow_ || ingesting.context().clock.monotonic_us() < resting->second.until_us);
+    }
+    void rest(const Ingesting& ingesting, const std::string& medium_hash) {
+        Rest& rest = resting_[medium_hash];
+        rest.length_us = std::clamp(2 * rest.length_us, kFirstRestUs, kLongestRestUs);
+        rest.until_us = ingesting.context().clock.monotonic_us() + rest.length_us;
+    }
+
     // --follow: what was put back into the queue, or could not be had, is due again.
     Result<void> begin_anew(Catalog& catalog) {
-        given_up_.clear();
         if (catalog.leases() == nullptr) return {};
         TRY_ASSIGN(options_.work.since, catalog.leases()->now());
         return {};
@@ -155,9 +177,13 @@ private:
     CopyingOptions copying_;
     IngestOptions options_;
     uint64_t limit_ = 0, files_ = 0, media_ = 0;
-    std::set<std::string> given_up_;  // not to be had on this host, in this run
+    struct Rest {
+        int64_t until_us = 0, length_us = 0;
+    };
+    std::map<std::string, Rest> resting_;  // media of which something is not to be had on this host
     Exit exit_ = Exit::done;
     bool progressed_ = false;
+    bool shares_ = false;  // the catalog, with others
 };
 
 }  // namespace

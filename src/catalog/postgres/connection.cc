@@ -47,6 +47,7 @@ constexpr std::array kMeanings = {
     Meaning{"3F000", ErrorCode::permission, "the schema of search_path is not there, or this user may not use it: CREATE SCHEMA, GRANT USAGE, CREATE ON SCHEMA"},
     Meaning{"42P01", ErrorCode::schema, "the tables are not those of a catalog: check --catalog"},
     Meaning{"42703", ErrorCode::schema, "the tables are not those of a catalog: check --catalog"},
+    Meaning{"25P03", ErrorCode::unavailable, "run again: the server ended a transaction that took too long for its settings"},
     Meaning{"57P", ErrorCode::unavailable, "the server is stopping or starting; run again"},
     Meaning{"08", ErrorCode::unavailable, "run again when the server can be reached: nothing that was committed is lost"},
     Meaning{"XX001", ErrorCode::catalog_damaged, "restore the database from a backup"},
@@ -56,12 +57,12 @@ constexpr std::array kMeanings = {
 Error connect_error(const PGconn* connection, const std::string& place) {
     const std::string words = first_line(PQerrorMessage(connection));
     const std::string message = fmt::format("catalog {}: {}", place, words);
-    if (PQconnectionNeedsPassword(connection) == 1 || PQconnectionUsedPassword(connection) == 1)
-        return make_error(ErrorCode::permission, message, "check user and password: in the URL, in PGPASSWORD, or in ~/.pgpass");
     const auto says = [&words](const char* text) { return words.find(text) != std::string::npos; };
+    if (says("too many") || says("connection slots")) return make_error(ErrorCode::unavailable, message, "try again, or raise max_connections");
     if (says("database") && says("does not exist")) return make_error(ErrorCode::not_found, message, "create it: createdb NAME");
     if (says("role") && says("does not exist")) return make_error(ErrorCode::permission, message, "give the user in the URL: postgresql://USER@HOST/DATABASE");
-    if (says("authentication failed") || says("pg_hba.conf")) return make_error(ErrorCode::permission, message, "check user and password, and the server's pg_hba.conf");
+    if (PQconnectionNeedsPassword(connection) == 1 || says("authentication failed") || says("no password supplied") || says("pg_hba.conf"))
+        return make_error(ErrorCode::permission, message, "check user and password (in the URL, in PGPASSWORD, or in ~/.pgpass), and the server's pg_hba.conf");
     return make_error(ErrorCode::unavailable, message, "check --catalog, and that the server runs and accepts connections from here");
 }
 
@@ -297,10 +298,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& url, con
     // Plans do not depend on how many rows an array brings: few, so that they are looked up by the key one by one.
     TRY(out->execute(fmt::format("SET statement_timeout = {}; SET lock_timeout = {}; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'; "
                                  "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
-                                 "SET tcp_user_timeout = 30000; SET jit = off; SET plan_cache_mode = force_generic_plan",
+                                 "SET tcp_user_timeout = 30000; SET jit = off; SET plan_cache_mode = force_generic_plan; "
+                                 "SET default_transaction_isolation = 'read committed'; SET idle_in_transaction_session_timeout = 0",
                                  options.statement_timeout_ms, options.lock_timeout_ms)));
-    // The server ends a statement whose client is gone. Since version 14.
-    if (PQserverVersion(handle) >= 140000) TRY(out->execute("SET client_connection_check_interval = '2s'"));
+    // The server ends a statement whose client is gone; a connection that only holds locks is not idle for nothing. Since version 14.
+    if (PQserverVersion(handle) >= 140000) TRY(out->execute("SET client_connection_check_interval = '2s'; SET idle_session_timeout = 0"));
     return out;
 }
 
@@ -412,12 +414,12 @@ Result<void> Connection::end_scope(int depth, bool commit) {
     return done;
 }
 
-Result<Connection::LongerLimit> Connection::scaled_limit() {
+Result<Connection::LongerLimit> Connection::scaled_limit(int64_t rows_unknown) {
     // Rows as the statistics know them: 100 µs for each beside the usual limit, and no less than ten minutes.
-    TRY_ASSIGN(Rows rows, run("SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class WHERE relname IN ('inode_row', 'path_row') "
-                              "AND relnamespace = current_schema()::regnamespace"));
+    TRY_ASSIGN(Rows rows, run("SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class "
+                              "WHERE oid IN (to_regclass('inode_row'), to_regclass('path_row'))"));
     rows.next();
-    const int64_t limit_ms = std::min<int64_t>(std::max<int64_t>(600'000, options_.statement_timeout_ms + rows.integer() / 10), INT32_MAX);
+    const int64_t limit_ms = std::min<int64_t>(std::max<int64_t>(600'000, options_.statement_timeout_ms + (rows.integer() + rows_unknown) / 10), INT32_MAX);
     TRY(execute(fmt::format("SET statement_timeout = {}", limit_ms)));
     return LongerLimit(this);
 }

@@ -146,7 +146,8 @@ public:
         explicit LongerLimit(Connection* connection) : connection_(connection) {}
         Connection* connection_;
     };
-    Result<LongerLimit> scaled_limit();
+    // `rows_unknown`: added since the tables' statistics were made.
+    Result<LongerLimit> scaled_limit(int64_t rows_unknown = 0);
 
     // "host:port/database", without the password.
     const std::string& place() const { return place_; }

@@ -177,19 +177,17 @@ Result<void> PostgresCatalog::record_blobs(std::span<const CopyOutcome> outcomes
 
 // Most media have no damage at all: then no file's old ranges need to be looked for.
 Result<void> PostgresCatalog::record_ranges(const std::string& medium_hash, std::span<const CopyOutcome> outcomes) {
-    TRY_ASSIGN(Rows some, db_->run("SELECT EXISTS (SELECT 1 FROM missing_range WHERE medium_hash=$1)", medium_hash));
-    some.next();
-    const bool has_ranges = some.boolean();
-    Keys renewed;
-    for (const CopyOutcome& outcome : outcomes) {
-        const auto ranges = new_ranges(outcome);
-        if (!ranges) continue;
-        if (has_ranges) renewed.put(outcome.volume, outcome.ino);
-        TRY(add_missing(medium_hash, outcome.volume, outcome.ino, *ranges));
-    }
-    if (!renewed.inos.empty())
+    // Ordered, because EXISTS is planned as if one in many rows were of this medium, and reads the table.
+    TRY_ASSIGN(Rows some, db_->run("SELECT 1 FROM missing_range WHERE medium_hash=$1 ORDER BY volume, ino, file_offset, cause LIMIT 1", medium_hash));
+    if (some.next()) {
+        Keys renewed;
+        for (const CopyOutcome& outcome : outcomes)
+            if (new_ranges(outcome)) renewed.put(outcome.volume, outcome.ino);
         TRY(db_->run("DELETE FROM missing_range r USING unnest($2::int[], $3::bigint[]) AS o(v, i) WHERE r.medium_hash=$1 AND r.volume=o.v AND r.ino=o.i",
                      medium_hash, renewed.volumes, renewed.inos));
+    }
+    for (const CopyOutcome& outcome : outcomes)
+        if (const auto ranges = new_ranges(outcome)) TRY(add_missing(medium_hash, outcome.volume, outcome.ino, *ranges));
     return flush();
 }
 
@@ -309,13 +307,14 @@ Result<uint64_t> PostgresCatalog::requeue(const RequeueFilter& filter) {
     TRY_ASSIGN(const MediumKey medium, medium_key(filter.medium_hash));
     if (filter.status == Status::pending || filter.status == Status::nonfile) return uint64_t{0};
     TRY_ASSIGN(const auto limit, db_->scaled_limit());
-    // The trigger inode_requeued does the rest, as it does for a user's UPDATE.
+    // The trigger inode_requeued does the rest, as it does for a user's UPDATE. One inode is found by the key.
+    const std::string of_inode = filter.ino ? "AND ino=$3 " : "AND $3::bigint IS NULL ";
     TRY_ASSIGN(const Rows done,
-               db_->run("UPDATE inode_row SET copied=false, claimed_by=NULL WHERE medium=$1 AND fs_type='f' AND (copied OR claimed_by IS NOT NULL) "
-                        "AND ($2::int IS NULL OR volume=$2) AND ($3::bigint IS NULL OR ino=$3) AND ($4::text IS NULL OR (copied AND status=$4)) "
-                        "AND ($5::text IS NULL OR cause=$5)",
-                        static_cast<int64_t>(medium), filter.volume, filter.ino, filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
-                        filter.cause ? std::optional(to_string(*filter.cause)) : std::nullopt));
+               db_->query("UPDATE inode_row SET copied=false, claimed_by=NULL WHERE medium=$1 " + of_inode +
+                              "AND fs_type='f' AND (copied OR claimed_by IS NOT NULL) AND ($2::int IS NULL OR volume=$2) "
+                              "AND ($4::text IS NULL OR (copied AND status=$4)) AND ($5::text IS NULL OR cause=$5)",
+                          static_cast<int64_t>(medium), filter.volume, filter.ino, filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
+                          filter.cause ? std::optional(to_string(*filter.cause)) : std::nullopt));
     return done.changed();
 }
 

@@ -38,9 +38,12 @@ Result<void> PostgresCatalog::flush() {
     if (!inodes_.empty()) {
         TRY_ASSIGN(const uint64_t rows, db_->copy_in("COPY inode_row (" NTT_ADDED_INODE ") FROM STDIN (FORMAT binary)", inodes_.take()));
         inodes_added_ += rows;
+        rows_added_ += rows;
     }
-    if (!paths_.empty())
-        TRY(db_->copy_in("COPY path_row (medium, volume, entry, ino, path, short_name, exclude_reason, name_hash) FROM STDIN (FORMAT binary)", paths_.take()));
+    if (!paths_.empty()) {
+        TRY_ASSIGN(const uint64_t rows, db_->copy_in("COPY path_row (medium, volume, entry, ino, path, short_name, exclude_reason, name_hash) FROM STDIN (FORMAT binary)", paths_.take()));
+        rows_added_ += rows;
+    }
     if (!ranges_.empty())
         TRY(db_->copy_in("COPY missing_range (medium_hash, volume, ino, file_offset, length, image_offset, cause) FROM STDIN (FORMAT binary)", ranges_.take()));
     return {};
@@ -65,7 +68,7 @@ void PostgresCatalog::forget_added() {
     paths_.clear();
     ranges_.clear();
     added_.clear();
-    inodes_added_ = 0;
+    inodes_added_ = rows_added_ = 0;
     analyze_at_end_ = false;
 }
 
@@ -74,11 +77,12 @@ void PostgresCatalog::forget_added() {
 Result<void> PostgresCatalog::check_added_paths() {
     const AddedPaths added = std::exchange(added_, {});
     if (added.empty()) return {};
-    TRY_ASSIGN(const auto limit, db_->scaled_limit());
+    TRY_ASSIGN(const auto limit, db_->scaled_limit(static_cast<int64_t>(rows_added_)));
     for (const auto& [where, entry] : added) {
         const auto& [medium, volume] = where;
         TRY_ASSIGN(Rows orphan, db_->run("SELECT entry, p.ino FROM path_row p LEFT JOIN LATERAL (SELECT true AS found FROM inode_row i WHERE i.medium=$1 AND "
-                                         "i.volume=$2 AND i.ino=p.ino LIMIT 1) i ON true WHERE medium=$1 AND volume=$2 AND entry>=$3 AND found IS NULL LIMIT 1",
+                                         "i.volume=$2 AND i.ino=p.ino LIMIT 1) i ON true WHERE medium=$1 AND volume=$2 AND entry>=$3 AND found IS NULL "
+                                         "ORDER BY entry LIMIT 1",
                                          static_cast<int64_t>(medium), volume, entry));
         if (!orphan.next()) continue;
         const int64_t lost = orphan.integer(), ino = orphan.integer();
@@ -213,7 +217,7 @@ Result<void> PostgresCatalog::add_finding(MediumKey medium, const Finding& findi
 
 Result<uint64_t> PostgresCatalog::mark_excluded(MediumKey medium) {
     TRY(flush());
-    TRY_ASSIGN(const auto limit, db_->scaled_limit());
+    TRY_ASSIGN(const auto limit, db_->scaled_limit(static_cast<int64_t>(rows_added_)));
     TRY_ASSIGN(const Rows done,
                db_->run("UPDATE inode_row i SET status='excluded', copied=true, claimed_by='EXCLUDED', claimed_at=NULL, cause=NULL, blobid=NULL, "
                         "partial_blobid=NULL FROM (SELECT DISTINCT ino, volume FROM path_row p WHERE medium=$1 AND exclude_reason IS NOT NULL AND NOT EXISTS "
@@ -225,6 +229,7 @@ Result<uint64_t> PostgresCatalog::mark_excluded(MediumKey medium) {
 
 bool PostgresCatalog::take_analysis_due() {
     const bool many = std::exchange(inodes_added_, 0) >= kInodesToAnalyze;
+    rows_added_ = 0;
     return std::exchange(analyze_at_end_, false) || many;
 }
 

@@ -72,6 +72,8 @@ Error lost(const Lease& lease) {
                       "nothing is lost: what was not committed is read by that worker");
 }
 
+#define NTT_FIRST_OF_QUEUE "ORDER BY coalesce(first_offset, -1), ino, volume LIMIT 1"
+
 // Rows of the queue from $2, $3, $4 on.
 #define NTT_QUEUE_FROM                                                                                              \
     " FROM inode_row WHERE medium=(SELECT medium_key FROM medium WHERE medium_hash=$1) AND NOT copied AND "         \
@@ -134,14 +136,16 @@ Result<std::vector<WorkerRow>> PostgresLeases::workers() {
 }
 
 // The index keeps the entries of files that are done until the next VACUUM, and a look from its beginning walks over all of them:
-// so it begins where the queue stands, and is made once only where it found nothing.
+// so it begins where the queue stands, and is made once only where it found nothing. Ordered, because EXISTS is planned as if one in
+// many rows were of the medium, and reads the table.
 Result<std::vector<MediumWork>> PostgresLeases::media_with_work() {
     TRY_ASSIGN(Rows rows,
                db_.run("SELECT medium_hash, image_path, leases, CASE WHEN has_lease THEN true "
-                       "WHEN NOT at_end AND EXISTS (SELECT 1 FROM inode_row WHERE medium=medium_key AND NOT inode_row.copied AND claimed_by IS NULL AND "
-                       "(coalesce(first_offset, -1), ino, volume) >= (next_offset, next_ino, next_volume)) THEN true "
+                       "WHEN NOT at_end AND (SELECT true FROM inode_row WHERE medium=medium_key AND NOT inode_row.copied AND claimed_by IS NULL AND "
+                       "(coalesce(first_offset, -1), ino, volume) >= (next_offset, next_ino, next_volume) " NTT_FIRST_OF_QUEUE ") THEN true "
                        "WHEN done AND drained THEN false "
-                       "ELSE EXISTS (SELECT 1 FROM inode_row WHERE medium=medium_key AND NOT inode_row.copied AND claimed_by IS NULL) END, done, drained "
+                       "ELSE (SELECT true FROM inode_row WHERE medium=medium_key AND NOT inode_row.copied AND claimed_by IS NULL " NTT_FIRST_OF_QUEUE ") IS NOT NULL END, "
+                       "done, drained "
                        "FROM (SELECT m.medium_hash, m.medium_key, m.image_path, m.added_at, m.copy_done IS NOT NULL AS done, "
                        "(SELECT count(*) FROM lease l WHERE l.medium_hash=m.medium_hash AND l.expires_at > clock_timestamp()) AS leases, "
                        "EXISTS (SELECT 1 FROM lease l WHERE l.medium_hash=m.medium_hash) AS has_lease, "
@@ -171,8 +175,9 @@ Result<void> PostgresLeases::note_drained(const std::string& medium_hash) {
     TRY_ASSIGN(Scope scope, db_.begin());
     TRY_ASSIGN(Rows alone, db_.run("SELECT pg_try_advisory_xact_lock(hashtext('ntt drained'), medium_key) FROM medium WHERE medium_hash=$1", medium_hash));
     if (!alone.next() || !alone.boolean()) return {};
-    TRY(db_.run("UPDATE queue_position q SET drained=true FROM medium m WHERE q.medium_hash=$1 AND m.medium_hash=$1 AND m.copy_done IS NOT NULL AND NOT EXISTS "
-                "(SELECT 1 FROM inode_row i WHERE i.medium=m.medium_key AND NOT i.copied AND i.claimed_by IS NULL)",
+    TRY(db_.run("INSERT INTO queue_position (medium_hash, drained) SELECT medium_hash, true FROM medium m WHERE medium_hash=$1 AND copy_done IS NOT NULL AND "
+                "(SELECT true FROM inode_row WHERE medium=m.medium_key AND NOT copied AND claimed_by IS NULL " NTT_FIRST_OF_QUEUE ") IS NULL "
+                "ON CONFLICT (medium_hash) DO UPDATE SET drained=true",
                 medium_hash));
     return scope.commit();
 }
@@ -247,6 +252,7 @@ Result<std::optional<Lease>> PostgresLeases::take_next(const std::string& medium
 }
 
 Result<std::optional<Lease>> PostgresLeases::take(const std::string& medium_hash, const std::string& worker_id, const LeaseTerms& terms, const std::string& since) {
+    end_ = terms.end;
     TRY_ASSIGN(Scope scope, db_.begin());
     TRY_ASSIGN(std::optional<Lease> out, take_over(medium_hash, worker_id, terms));
     if (!out) {
@@ -286,9 +292,11 @@ Result<QueueRange> PostgresLeases::range_of(const Lease& lease) {
     return out;
 }
 
-// The row is locked by its UPDATE: until this transaction ends nobody takes the lease over.
+// The row is locked by its UPDATE: until this transaction ends nobody takes the lease over. Who commits lives, however late its heartbeat is.
 Result<void> PostgresLeases::hold(const Lease& lease, uint64_t files, uint64_t bytes) {
-    TRY_ASSIGN(Rows row, db_.run("UPDATE lease SET files=files+$3, bytes=bytes+$4 WHERE lease_id=$1 AND fence=$2 RETURNING owner", lease.id, lease.fence, files, bytes));
+    TRY_ASSIGN(Rows row, db_.run("UPDATE lease SET files=files+$3, bytes=bytes+$4, expires_at=greatest(expires_at, clock_timestamp() + $5::interval) "
+                                 "WHERE lease_id=$1 AND fence=$2 RETURNING owner",
+                                 lease.id, lease.fence, files, bytes, interval(end_)));
     if (!row.next()) return lost(lease);
     TRY(db_.run("UPDATE worker SET files=files+$2, bytes=bytes+$3 WHERE worker_id=$1", row.text(), files, bytes));
     return {};

@@ -46,6 +46,7 @@ private:
 
     Connection& db_;
     const std::string url_;
+    std::chrono::milliseconds end_ = LeaseTerms().end;  // of the leases that were taken here
 };
 
 }  // namespace ntt::postgres

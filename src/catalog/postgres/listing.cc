@@ -124,6 +124,7 @@ Result<std::vector<FindingRow>> PostgresCatalog::findings(const std::string& med
 }
 
 Result<void> PostgresCatalog::events(const EventFilter& filter, const std::function<Result<void>(const EventRow&)>& visit) {
+    TRY_ASSIGN(const auto limit, db_->scaled_limit());
     const auto one = [&](Rows& row) -> Result<void> {
         const EventRow event = read_event(row);
         TRY(row.row_is_sound());
@@ -162,6 +163,7 @@ Result<void> PostgresCatalog::add_events(std::span<const EventRow> events) {
 
 Result<void> PostgresCatalog::rebuild_problem_events(const std::string& medium_hash) {
     TRY(flush());
+    TRY_ASSIGN(const auto limit, db_->scaled_limit());
     TRY(db_->run("UPDATE medium SET problems = coalesce(problems, '{}') || jsonb_build_object('diagnostic_events', (SELECT jsonb_agg(jsonb_build_object("
                  "'ino', ino, 'volume', volume, 'retry_count', retry_count, 'checks', checks, 'action', action, "
                  "'timestamp', to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), 'worker_id', worker_id, "

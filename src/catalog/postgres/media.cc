@@ -51,6 +51,7 @@ Result<void> PostgresCatalog::update_medium(const MediumRow& row) {
                         row.medium_hash, row.medium_human, row.kind, row.image_path, row.map_path, row.size_bytes, row.hash_method, row.health,
                         row.rescued_bytes, row.message, row.enum_done, row.copy_done, json(row.problems), json(row.diagnostics)));
     if (done.changed() == 0) return unknown_medium(row.medium_hash);
+    if (!row.copy_done) TRY(db_->run("UPDATE queue_position SET drained=false WHERE medium_hash=$1 AND drained", row.medium_hash));
     return {};
 }
 

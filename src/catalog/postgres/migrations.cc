@@ -7,7 +7,9 @@ namespace ntt::postgres {
 Result<size_t> applied_version(Connection& connection, const std::vector<Migration>& migrations) {
     // A look into pg_class, not to_regclass(): that may remember from before the lock that a table was not there.
     TRY_ASSIGN(Rows there, connection.query("SELECT bool_or(relname = 'schema_migration'), min(relname) FILTER (WHERE relname <> 'schema_migration') FROM pg_class "
-                                            "WHERE relname IN ('schema_migration', 'medium', 'inode', 'path', 'blobs', 'blob') AND pg_table_is_visible(oid)"));
+                                            "WHERE relname IN ("
+                                            "'schema_migration', 'medium', 'medium_relation', 'image', 'volume', 'inode', 'inode_row', 'path', 'path_row', 'blobs', 'blob', "
+                                            "'blob_row', 'missing_range', 'finding', 'diagnostic_event', 'store', 'worker', 'lease') AND pg_table_is_visible(oid)"));
     there.next();
     const bool ours = there.boolean();
     const std::optional<std::string> in_the_way = there.maybe_text();

@@ -7,6 +7,9 @@
 
 namespace ntt::postgres {
 
+// By the schema that the tables lie in, however a user's search_path leads there.
+#define NTT_LOCK_KEY "hashtextextended((SELECT relnamespace FROM pg_class WHERE oid='medium'::regclass)::text || '/' || $1::text, 0)"
+
 class PostgresTransaction final : public CatalogTransaction {
 public:
     PostgresTransaction(PostgresCatalog& catalog, Scope scope) : catalog_(catalog), scope_(std::move(scope)) {}
@@ -16,6 +19,8 @@ public:
     Result<void> commit() override {
         TRY(catalog_.flush());
         TRY(catalog_.check_added_paths());
+        // Whoever lost its locks is not alone any more.
+        if (!catalog_.held_.empty()) TRY(catalog_.locks_->run("SELECT 1"));
         committed_ = true;
         const bool analyze = catalog_.take_analysis_due();
         TRY(scope_.commit());
@@ -35,8 +40,8 @@ public:
     AdvisoryLock(PostgresCatalog& catalog, std::string name, Catalog::Sharing sharing) : catalog_(catalog), name_(std::move(name)), sharing_(sharing) {}
     ~AdvisoryLock() override {
         catalog_.held_.erase(name_);
-        const char* sql = sharing_ == Catalog::Sharing::alone ? "SELECT pg_advisory_unlock(hashtextextended(current_schema()::text || '/' || $1::text, 0))"
-                                                              : "SELECT pg_advisory_unlock_shared(hashtextextended(current_schema()::text || '/' || $1::text, 0))";
+        const char* sql = sharing_ == Catalog::Sharing::alone ? "SELECT pg_advisory_unlock(" NTT_LOCK_KEY ")"
+                                                              : "SELECT pg_advisory_unlock_shared(" NTT_LOCK_KEY ")";
         catalog_.locks_->run(sql, name_).ignore("a connection that is lost has lost its locks");
     }
 
@@ -77,8 +82,8 @@ Result<std::unique_ptr<CatalogLock>> PostgresCatalog::lock(const std::string& na
     const Error taken = make_error(ErrorCode::busy, fmt::format("'{}' is in the hands of another process", name), "wait for it, or look who it is: ntt workers");
     // Within one session PostgreSQL gives a lock twice.
     if (held_.contains(name)) return taken;
-    const char* sql = sharing == Sharing::alone ? "SELECT pg_try_advisory_lock(hashtextextended(current_schema()::text || '/' || $1::text, 0))"
-                                                : "SELECT pg_try_advisory_lock_shared(hashtextextended(current_schema()::text || '/' || $1::text, 0))";
+    const char* sql = sharing == Sharing::alone ? "SELECT pg_try_advisory_lock(" NTT_LOCK_KEY ")"
+                                                : "SELECT pg_try_advisory_lock_shared(" NTT_LOCK_KEY ")";
     TRY_ASSIGN(Rows rows, locks_->run(sql, name));
     rows.next();
     if (!rows.boolean()) return taken;

@@ -119,7 +119,7 @@ private:
 
     CopyStream inodes_, paths_, ranges_;
     AddedPaths added_;
-    uint64_t inodes_added_ = 0;  // in this transaction
+    uint64_t inodes_added_ = 0, rows_added_ = 0;  // in this transaction; rows: names too
     bool analyze_at_end_ = false;
     int cursors_ = 0;
 

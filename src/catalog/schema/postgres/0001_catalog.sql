@@ -238,7 +238,9 @@ DECLARE
 BEGIN
     -- Who sets `drained` holds this lock alone: see leases.cc.
     PERFORM pg_advisory_xact_lock_shared(hashtext('ntt drained'), NEW.medium);
-    UPDATE queue_position SET drained = false WHERE medium_hash = hash AND drained;
+    -- With an older snapshot than that of READ COMMITTED `drained` may be out of date: then the server refuses the whole change.
+    UPDATE queue_position SET drained = false
+     WHERE medium_hash = hash AND (drained OR current_setting('transaction_isolation') <> 'read committed');
     DELETE FROM missing_range
      WHERE medium_hash = hash AND volume = NEW.volume AND ino = NEW.ino AND is_of_this_host(cause);
     NEW.errors_before_requeue := coalesce(cardinality(NEW.errors), 0);
@@ -280,7 +282,19 @@ CREATE FUNCTION inode_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     key integer := (SELECT medium_key FROM medium WHERE medium_hash = OLD.medium_hash);
     excluded boolean := NEW.claimed_by LIKE 'EXCLUDED%';
+    here inode_row;
 BEGIN
+    -- OLD is what the statement saw when it began; a worker may have committed the row since.
+    SELECT * INTO here FROM inode_row WHERE medium = key AND ino = OLD.ino AND volume = OLD.volume FOR UPDATE;
+    IF (here.status, here.copied, here.claimed_by, here.claimed_at, encode(here.blobid, 'hex'), encode(here.partial_blobid, 'hex'),
+        here.missing_bytes, here.cause::text, here.evidence, here.error_type, coalesce(here.errors, '{}'::text[]), here.mime_type,
+        here.processed_at)
+       IS DISTINCT FROM
+       (OLD.status, OLD.copied, OLD.claimed_by, OLD.claimed_at, OLD.blobid, OLD.partial_blobid, OLD.missing_bytes, OLD.cause,
+        OLD.evidence, OLD.error_type, OLD.errors, OLD.mime_type, OLD.processed_at) THEN
+        RAISE 'inode % of volume % changed meanwhile: run the statement again', OLD.ino, OLD.volume
+            USING ERRCODE = 'serialization_failure';
+    END IF;
     IF (NEW.medium_hash, NEW.volume, NEW.ino, NEW.image_id, NEW.fs_type, NEW.fs_ino, NEW.stream, NEW.allocated, NEW.dev, NEW.nlink,
         NEW.size, NEW.mtime, NEW.mtime_ns, NEW.atime, NEW.ctime, NEW.crtime, NEW.mode, NEW.uid, NEW.gid, NEW.attributes, NEW.target,
         NEW.first_offset, NEW.extents)
@@ -356,7 +370,7 @@ END
 $$;
 CREATE TRIGGER path_updated INSTEAD OF UPDATE ON path FOR EACH ROW EXECUTE FUNCTION path_updated();
 
--- Records are never destroyed.
+-- Records are never destroyed, and keep the keys by which others name them. (Missing ranges are made anew with each verdict.)
 CREATE FUNCTION never_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE '%: records are never deleted', TG_TABLE_NAME USING ERRCODE = 'check_violation';
@@ -367,6 +381,21 @@ CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON store FOR EACH STATEME
 CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON blob_row FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
 CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON inode_row FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
 CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON path_row FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
+CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON image FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
+CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON volume FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
+CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON finding FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
+CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON diagnostic_event FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
+
+CREATE FUNCTION never_renamed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE '%: what other rows name cannot be changed', TG_TABLE_NAME USING ERRCODE = 'check_violation';
+END
+$$;
+CREATE TRIGGER never_renamed BEFORE UPDATE OF medium_key ON medium FOR EACH ROW
+    WHEN (NEW.medium_key <> OLD.medium_key) EXECUTE FUNCTION never_renamed();
+CREATE TRIGGER never_renamed BEFORE UPDATE OF store ON store FOR EACH ROW WHEN (NEW.store <> OLD.store) EXECUTE FUNCTION never_renamed();
+CREATE TRIGGER never_renamed BEFORE UPDATE OF id, kind, size ON blob_row FOR EACH ROW
+    WHEN ((NEW.id, NEW.kind, NEW.size) <> (OLD.id, OLD.kind, OLD.size)) EXECUTE FUNCTION never_renamed();
 
 -- Who works: one row for each worker that has not ended. All times are the database's.
 CREATE TABLE worker (
