@@ -24,7 +24,7 @@ public:
         committed_ = true;
         const bool analyze = catalog_.take_analysis_due();
         TRY(scope_.commit());
-        if (analyze) catalog_.analyze_now().ignore("what is loaded is committed; autovacuum makes statistics too");
+        if (analyze) catalog_.analyze_beside();
         return {};
     }
 

@@ -2,6 +2,7 @@
 // locks, what is buffered), media.cc, enumeration.cc, copying.cc, listing.cc, leases.cc.
 #pragma once
 
+#include <future>
 #include <map>
 #include <memory>
 #include <set>
@@ -94,7 +95,7 @@ private:
     void forget_added();
     Result<void> check_added_paths();
     bool take_analysis_due();  // whether what the transaction added asks for ANALYZE behind it
-    Result<void> analyze_now();
+    void analyze_beside();
 
     // Runs a query of any length in pieces, so that `visit` can ask the catalog for more meanwhile.
     template <typename... Parameters>
@@ -121,6 +122,7 @@ private:
     AddedPaths added_;
     uint64_t inodes_added_ = 0, rows_added_ = 0;  // in this transaction; rows: names too
     bool analyze_at_end_ = false;
+    std::future<Result<void>> analysis_;  // on a connection of its own
     int cursors_ = 0;
 
     std::vector<std::pair<int, int64_t>> queue_;  // volume and inode of each row key of the last pending_rows()
