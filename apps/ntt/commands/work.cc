@@ -23,7 +23,8 @@ const Page kPage = {
     "hangs or is cut off loses its range after lease_seconds, and another does what is left of it. What a worker commits too late is "
     "refused, and costs nothing. A catalog that is gone is waited for (catalog_wait_seconds). SIGTERM lets it finish the group in hand.\n\n"
     "Where this host sees the images at another path than the host that enumerated them, [image_paths] in the configuration says so. A "
-    "medium whose image is not to be had here is left to others.",
+    "medium whose image is not to be had here is left to others; with --follow it is looked at again after a minute, then after ever longer "
+    "times up to half an hour.",
     {
         {"ntt work", "until nothing is left"},
         {"ntt work --follow --worker-id lab3-1", "a service: see packaging/ntt-work@.service"},

@@ -250,12 +250,13 @@ Result<void> PostgresCatalog::commit_outcomes(MediumKey medium, const std::strin
 Result<Totals> PostgresCatalog::totals(MediumKey medium) {
     TRY(flush());
     TRY_ASSIGN(const auto limit, db_->scaled_limit());
-    TRY_ASSIGN(Rows row, db_->run("SELECT (SELECT count(*) FROM path_row WHERE medium=$1), count(*), count(*) FILTER (WHERE copied AND status='stored'), "
-                                  "count(*) FILTER (WHERE copied AND status='damaged'), count(*) FILTER (WHERE copied AND status='unreadable'), "
-                                  "count(*) FILTER (WHERE copied AND status='excluded'), count(*) FILTER (WHERE copied AND status='nonfile'), "
-                                  "count(*) FILTER (WHERE NOT copied OR status='pending'), coalesce(sum(size) FILTER (WHERE fs_type='f'), 0), "
-                                  "coalesce(sum(missing_bytes) FILTER (WHERE cause IS NOT NULL), 0) FROM inode_row WHERE medium=$1",
-                                  static_cast<int64_t>(medium)));
+    // With the medium as a part of the text: planned for it, and not for one of middle size.
+    TRY_ASSIGN(Rows row, db_->query(fmt::format("SELECT (SELECT count(*) FROM path_row WHERE medium={0}), count(*), count(*) FILTER (WHERE copied AND status='stored'), "
+                                                "count(*) FILTER (WHERE copied AND status='damaged'), count(*) FILTER (WHERE copied AND status='unreadable'), "
+                                                "count(*) FILTER (WHERE copied AND status='excluded'), count(*) FILTER (WHERE copied AND status='nonfile'), "
+                                                "count(*) FILTER (WHERE NOT copied OR status='pending'), coalesce(sum(size) FILTER (WHERE fs_type='f'), 0), "
+                                                "coalesce(sum(missing_bytes) FILTER (WHERE cause IS NOT NULL), 0) FROM inode_row WHERE medium={0}",
+                                                static_cast<int64_t>(medium))));
     row.next();
     Totals out;
     out.paths = row.size();

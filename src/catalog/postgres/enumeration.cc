@@ -224,11 +224,11 @@ Result<uint64_t> PostgresCatalog::mark_excluded(MediumKey medium) {
     TRY(flush());
     TRY_ASSIGN(const auto limit, db_->scaled_limit(static_cast<int64_t>(rows_added_)));
     TRY_ASSIGN(const Rows done,
-               db_->run("UPDATE inode_row i SET status='excluded', copied=true, claimed_by='EXCLUDED', claimed_at=NULL, cause=NULL, blobid=NULL, "
-                        "partial_blobid=NULL FROM (SELECT DISTINCT ino, volume FROM path_row p WHERE medium=$1 AND exclude_reason IS NOT NULL AND NOT EXISTS "
-                        "(SELECT 1 FROM path_row o WHERE o.medium=$1 AND o.ino=p.ino AND o.volume=p.volume AND o.exclude_reason IS NULL OFFSET 0)) x "
-                        "WHERE i.medium=$1 AND i.ino=x.ino AND i.volume=x.volume AND NOT i.copied AND i.claimed_by IS NULL",
-                        static_cast<int64_t>(medium)));
+               db_->query(fmt::format("UPDATE inode_row i SET status='excluded', copied=true, claimed_by='EXCLUDED', claimed_at=NULL, cause=NULL, blobid=NULL, "
+                                      "partial_blobid=NULL FROM (SELECT DISTINCT ino, volume FROM path_row p WHERE medium={0} AND exclude_reason IS NOT NULL AND NOT EXISTS "
+                                      "(SELECT 1 FROM path_row o WHERE o.medium={0} AND o.ino=p.ino AND o.volume=p.volume AND o.exclude_reason IS NULL OFFSET 0)) x "
+                                      "WHERE i.medium={0} AND i.ino=x.ino AND i.volume=x.volume AND NOT i.copied AND i.claimed_by IS NULL",
+                                      static_cast<int64_t>(medium))));
     return done.changed();
 }
 
