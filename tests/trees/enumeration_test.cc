@@ -113,7 +113,7 @@ TEST_F(EnumAndLoad, ACutFileIsRefusedAndNothingIsLoaded) {
     const Ran ran = ntt_.run({"load", in("cut"), kMedium});
     EXPECT_EQ(ran.exit, 1);
     EXPECT_THAT(ran.err, HasSubstr("cut short in record"));
-    write_file(in("old"), std::string("100644\x1c" "1\x1c" "2\x1c" "1\x1c" "3\x1c" "0\x1c/mnt/a\0", 30));
+    write_file(in("old"), std::string("100644\x1c" "1\x1c" "2\x1c" "1\x1c" "3\x1c" "0\x1c/mnt/a") + '\0');
     EXPECT_THAT(ntt_.run({"load", in("old"), kMedium}).err, HasSubstr("older format"));
     EXPECT_EQ(ntt_.sql("SELECT count(*) FROM medium"), "0\n");
 }
