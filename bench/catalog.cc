@@ -3,7 +3,7 @@
 //   catalog fill URL MEDIA FILES [NAMES]
 //                                  so many media of so many files, each file with so many names (1), a transaction for each; a
 //                                  line with the seconds it took
-//   catalog names URL COUNT        looks for that many names in all media; the median and the worst in milliseconds
+//   catalog names URL COUNT FILES  looks for that many of the first FILES names in all media; the median and the worst in milliseconds
 //   catalog store URL              commits an outcome for every file, as if each content were there twice
 //   catalog claims URL WORKERS     that many workers take ranges of all media and commit made-up outcomes until nothing is left;
 //                                  a line for each tenth of the work, with files a second and milliseconds for a claim
@@ -79,12 +79,12 @@ Result<void> fill(const std::string& url, int64_t media, int64_t files, int64_t 
     return {};
 }
 
-Result<void> names(const std::string& url, int64_t count) {
+Result<void> names(const std::string& url, int64_t count, int64_t files) {
     TRY_ASSIGN(const auto catalog, open_catalog(Env::host(), Clock::system(), url));
     std::vector<double> times;
     for (int64_t i = 1; i <= count; ++i) {
         FileFilter filter;
-        filter.basename_glob = fmt::format("document number {}.doc", i * 7919 % 1'000'000);
+        filter.basename_glob = fmt::format("document number {}.doc", i * 7919 % files + 1);
         int64_t found = 0;
         const auto begin = steady_clock::now();
         TRY(catalog->files(filter, [&found](const FileRow&) -> Result<void> {
@@ -212,10 +212,10 @@ Result<void> claims(const std::string& url, int workers) {
 int main(int argc, char** argv) {
     const std::string_view verb = argc > 1 ? argv[1] : "";
     const auto number = [&](int at) { return argc > at ? std::strtoll(argv[at], nullptr, 10) : 1; };
-    ntt::Result<void> done = ntt::make_error(ntt::ErrorCode::invalid_argument, "usage: catalog fill URL MEDIA FILES [NAMES] | names URL COUNT | store URL | claims URL WORKERS");
+    ntt::Result<void> done = ntt::make_error(ntt::ErrorCode::invalid_argument, "usage: catalog fill URL MEDIA FILES [NAMES] | names URL COUNT FILES | store URL | claims URL WORKERS");
     if (verb == "fill" && argc >= 5) done = ntt::fill(argv[2], number(3), number(4), number(5));
     if (verb == "store" && argc == 3) done = ntt::store(argv[2]);
-    if (verb == "names" && argc == 4) done = ntt::names(argv[2], std::max<int64_t>(1, number(3)));
+    if (verb == "names" && argc == 5) done = ntt::names(argv[2], std::max<int64_t>(1, number(3)), std::max<int64_t>(1, number(4)));
     if (verb == "claims" && argc == 4) done = ntt::claims(argv[2], static_cast<int>(number(3)));
     if (done.ok()) return 0;
     std::fprintf(stderr, "catalog: %s\n", done.error().text().c_str());

@@ -30,7 +30,8 @@ std::string files_sql(const FileFilter& filter, bool by_name) {
     if (by_inode && !by_name)
         sql += fmt::format("inode_row i CROSS JOIN path_row p ON {} WHERE i.medium = ?1 ", kJoin);
     else
-        sql += fmt::format("path_row p CROSS JOIN inode_row i ON {} WHERE p.medium = ?1 ", kJoin);
+        // Without statistics the order would be taken for the dearest part, and all of the medium's names be read for it.
+        sql += fmt::format("path_row p {} CROSS JOIN inode_row i ON {} WHERE p.medium = ?1 ", by_name ? "INDEXED BY path_name" : "", kJoin);
     if (by_name) sql += "AND p.name_hash = ?6 ";
     if (filter.volume) sql += "AND p.volume = ?2 ";
     if (filter.ino) sql += "AND i.ino = ?3 ";
