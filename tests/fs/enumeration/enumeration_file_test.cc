@@ -107,7 +107,7 @@ protected:
     const TempDir folder;
     const std::string path = folder / "e.ntt";
     Env& env = Env::host();
-    const CancelToken cancel;
+    const CancelToken cancel{};
 
     std::string small_file() {
         const Result<void> written = write_small(env, new_file(env, folder, "e.ntt"));

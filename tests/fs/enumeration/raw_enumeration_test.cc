@@ -38,7 +38,7 @@ protected:
     const TempDir folder;
     const std::string path = folder / "raw";
     Env& env = Env::host();
-    const CancelToken cancel;
+    const CancelToken cancel{};
 
     Result<std::unique_ptr<FsReader>> open(std::string_view bytes, const std::string& root = "") {
         std::filesystem::remove(path);
