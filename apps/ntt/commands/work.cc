@@ -127,13 +127,16 @@ private:
             if (report.ok()) files_ += report->copy.files;
             // What is pending for now may be others' work: that is seen at the end.
             if (exit != Exit::work_left) exit_ = worst(exit_, exit);
-            // Without leases what this run has tried is not tried again; with them, the rounds see to that.
-            bool rests = !report.ok() || report->copy.parked || report->copy.untried || leases == nullptr;
-            if (!rests && follow_ && exit == Exit::work_left) {
-                TRY_ASSIGN(const bool others_work, leases->is_leased(medium.medium_hash));
-                rests = !others_work;
+            bool others_work = false;
+            if (leases != nullptr) {
+                TRY_ASSIGN(others_work, leases->is_leased(medium.medium_hash));
             }
-            if (rests) rest(ingesting, medium.medium_hash);
+            // Without leases what this run has tried is not tried again; with them, the rounds see to that.
+            const bool tried = follow_ ? exit == Exit::work_left && !others_work : leases == nullptr;
+            if (tried || !report.ok() || report->copy.parked || report->copy.untried)
+                rest(ingesting, medium.medium_hash);
+            else
+                resting_.erase(medium.medium_hash);
             return true;
         }
         return false;
