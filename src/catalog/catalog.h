@@ -79,7 +79,7 @@ public:
     virtual Result<void> analyze() = 0;
 
     // --- verdicts made anew (a changed map), cross links, volumes that are listed again ---
-    // Visits each regular file's inode in the order of rows (which = all: done ones too). Do not write meanwhile.
+    // Visits each regular file's inode, done ones too, in an order of the catalog's own. Do not write meanwhile.
     virtual Result<void> for_each_inode(MediumKey medium, std::optional<int> volume,
                                         const std::function<Result<void>(const InodeRow&)>& visit) = 0;
     // Replaces an inode's verdict and, when `requeue`, puts it back into the queue.

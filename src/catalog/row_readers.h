@@ -74,9 +74,9 @@ VolumeRow read_volume(Row& row) {
 
 // Of inode_row, alias i.
 inline constexpr const char* kInodeColumns =
-    "i.volume, i.ino, i.image_id, i.fs_type, coalesce(i.fs_ino, CAST(i.ino AS TEXT)), i.stream, i.allocated, i.dev, i.nlink, i.size, "
-    "i.mtime, i.atime, i.ctime, i.crtime, i.mtime_ns, i.mode, i.uid, i.gid, i.attributes, i.target, i.access, i.first_offset, "
-    "i.extents, i.status, i.copied, i.claimed_by, i.claimed_at, i.blobid, i.partial_blobid, i.missing_bytes, i.cause, i.evidence, "
+    "i.volume, i.ino, i.image_id, i.fs_type, coalesce(i.fs_ino, CAST(i.ino AS TEXT)), i.stream, i.allocated, i.dev, coalesce(i.nlink, 1), i.size, "
+    "i.mtime, i.atime, i.ctime, i.crtime, coalesce(i.mtime_ns, 0), i.mode, i.uid, i.gid, i.attributes, i.target, i.access, i.first_offset, "
+    "i.extents, i.status, i.copied, i.claimed_by, i.claimed_at, i.blobid, i.partial_blobid, coalesce(i.missing_bytes, 0), i.cause, i.evidence, "
     "i.error_type, i.errors, i.mime_type, i.processed_at";
 
 template <typename Row>

@@ -26,6 +26,7 @@ enum class ColumnType : uint8_t {
     int4,
     int8,
     count4,   // int4; what is larger becomes the largest there
+    uint4,    // 32 bits without a sign; in PostgreSQL oid
     hash32,   // 32 bits without a sign; in PostgreSQL the same bits as int4
     boolean,  // in SQLite 0 and 1
     text,
@@ -38,6 +39,7 @@ enum class ColumnType : uint8_t {
 struct TransferColumn {
     const char* name;
     ColumnType type;
+    std::optional<int64_t> usual = {};  // for which PostgreSQL has NULL
 };
 
 struct TransferTable {
@@ -46,9 +48,6 @@ struct TransferTable {
     const char* in_postgres;
     std::vector<TransferColumn> columns;
     std::vector<const char*> key;
-    // Columns that say in which order the rows came, and are not carried over themselves; nullptr: in the order of the key.
-    const char* order_in_sqlite = nullptr;
-    const char* order_in_postgres = nullptr;
     const char* identity = nullptr;  // the column that PostgreSQL numbers
 
     bool is_key(const TransferColumn& column) const;

@@ -89,8 +89,8 @@ Result<std::vector<WorkItem>> PostgresCatalog::work_items(MediumKey medium, std:
         keys.put(volume, ino);
         wanted.put_int8(row);
     }
-    TRY_ASSIGN(Rows query, db_->run("SELECT o.n, i.volume, i.ino, i.image_id, coalesce(i.fs_ino, i.ino::text), i.stream, i.size, i.mtime, i.mtime_ns, i.access, "
-                                    "i.extents, i.missing_bytes, i.cause, coalesce(cardinality(i.errors), 0) - i.errors_before_requeue "
+    TRY_ASSIGN(Rows query, db_->run("SELECT o.n, i.volume, i.ino, i.image_id, coalesce(i.fs_ino, i.ino::text), i.stream, i.size, i.mtime, coalesce(i.mtime_ns, 0), i.access, "
+                                    "i.extents, coalesce(i.missing_bytes, 0), i.cause, coalesce(cardinality(i.errors), 0) - coalesce(i.errors_before_requeue, 0) "
                                     "FROM unnest($2::int[], $3::bigint[], $4::bigint[]) AS o(v, i, n) "
                                     "JOIN inode_row i ON i.medium=$1 AND i.ino=o.i AND i.volume=o.v",
                                     static_cast<int64_t>(medium), keys.volumes, keys.inos, wanted));
@@ -222,8 +222,8 @@ Result<void> PostgresCatalog::commit_outcomes(MediumKey medium, const std::strin
     }
     if (decided.count != 0) {
         TRY_ASSIGN(const Rows done,
-                   db_->run("UPDATE inode_row i SET status=o.st, copied=true, claimed_by=o.cb, claimed_at=NULL, blobid=o.b, partial_blobid=o.p, cause=o.c, "
-                            "missing_bytes=coalesce(o.m, i.missing_bytes), evidence=coalesce(o.e, i.evidence), "
+                   db_->run("UPDATE inode_row i SET status=o.st::inode_status, copied=true, claimed_by=o.cb, claimed_at=NULL, blobid=o.b, partial_blobid=o.p, cause=o.c, "
+                            "missing_bytes=nullif(coalesce(o.m, i.missing_bytes), 0), evidence=coalesce(o.e, i.evidence), "
                             "errors=CASE WHEN o.er IS NULL THEN i.errors ELSE array_append(i.errors, o.er) END, "
                             "error_type=CASE WHEN o.st='stored' THEN NULL ELSE coalesce(o.et, i.error_type) END, processed_at=$13 "
                             "FROM unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[], $9::bigint[], $10::jsonb[], "
@@ -281,7 +281,7 @@ Result<uint64_t> PostgresCatalog::give_up_on_errors(MediumKey medium, int limit,
                db_->run("SELECT ino, volume, size, coalesce(cause, CASE WHEN error_type='permission_error' THEN 'PERMISSION' WHEN error_type='path_error' THEN "
                         "'MISSING_FILE' WHEN errors[cardinality(errors)] LIKE '%timed out%' THEN 'TIMEOUT' ELSE 'IO_ERROR' END), partial_blobid IS NOT NULL "
                         "FROM inode_row WHERE medium=$1 AND NOT copied AND claimed_by IS NULL AND errors IS NOT NULL "
-                        "AND cardinality(errors) - errors_before_requeue >= $2 AND (cause IS NULL OR missing_bytes >= size OR partial_blobid IS NOT NULL) FOR UPDATE",
+                        "AND cardinality(errors) - coalesce(errors_before_requeue, 0) >= $2 AND (cause IS NULL OR coalesce(missing_bytes, 0) >= size OR partial_blobid IS NOT NULL) FOR UPDATE",
                         static_cast<int64_t>(medium), limit));
     uint64_t count = 0;
     for (; rows.next(); ++count) {
@@ -295,8 +295,8 @@ Result<uint64_t> PostgresCatalog::give_up_on_errors(MediumKey medium, int limit,
             TRY(add_missing(hash, volume, ino, rest_of(known, size, cause)));
         }
         TRY(flush());
-        TRY(db_->run("UPDATE inode_row SET copied=true, status=CASE WHEN partial_blobid IS NULL THEN 'unreadable' ELSE 'damaged' END, blobid=NULL, cause=$4, "
-                     "claimed_by='MAX_RETRIES_EXCEEDED', processed_at=$5, missing_bytes=CASE WHEN partial_blobid IS NULL THEN size ELSE missing_bytes END "
+        TRY(db_->run("UPDATE inode_row SET copied=true, status=(CASE WHEN partial_blobid IS NULL THEN 'unreadable' ELSE 'damaged' END)::inode_status, blobid=NULL, cause=$4, "
+                     "claimed_by='MAX_RETRIES_EXCEEDED', processed_at=$5, missing_bytes=CASE WHEN partial_blobid IS NULL THEN nullif(size, 0) ELSE missing_bytes END "
                      "WHERE medium=$1 AND ino=$2 AND volume=$3",
                      static_cast<int64_t>(medium), ino, volume, to_string(cause), at));
     }
@@ -313,7 +313,7 @@ Result<uint64_t> PostgresCatalog::requeue(const RequeueFilter& filter) {
     TRY_ASSIGN(const Rows done,
                db_->query("UPDATE inode_row SET copied=false, claimed_by=NULL WHERE medium=$1 " + of_inode +
                               "AND fs_type='f' AND (copied OR claimed_by IS NOT NULL) AND ($2::int IS NULL OR volume=$2) "
-                              "AND ($4::text IS NULL OR (copied AND status=$4)) AND ($5::text IS NULL OR cause=$5)",
+                              "AND ($4::text IS NULL OR (copied AND status=$4::text::inode_status)) AND ($5::text IS NULL OR cause=$5)",
                           static_cast<int64_t>(medium), filter.volume, filter.ino, filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
                           filter.cause ? std::optional(to_string(*filter.cause)) : std::nullopt));
     return done.changed();

@@ -37,6 +37,14 @@ Result<void> analyze_tables(Connection& connection) {
 
 void put_id(CopyStream& to, const std::optional<BlobId>& id) { to.put_maybe(id, &CopyStream::put_blob_id); }
 
+// The schema has NULL for what is usual.
+std::optional<int64_t> unless(uint64_t value, uint64_t usual) {
+    return value == usual ? std::nullopt : std::optional(static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX)));
+}
+std::optional<int64_t> image_of(const InodeRow& row) { return unless(static_cast<uint64_t>(row.image_id), 0); }
+// An owner is a number of 32 bits on every filesystem; what is not becomes the nearest, as CopyStream does it.
+std::optional<int64_t> owner(const std::optional<int64_t>& id) { return id ? std::optional(std::clamp<int64_t>(*id, 0, UINT32_MAX)) : std::nullopt; }
+
 }  // namespace
 
 Result<void> PostgresCatalog::flush() {
@@ -130,22 +138,22 @@ Result<void> PostgresCatalog::add_inode(MediumKey medium, const InodeRow& row, s
     to.put_int4(static_cast<int64_t>(medium));
     to.put_int2(row.volume);
     to.put_int8(row.ino);
-    to.put_maybe(row.image_id == 0 ? std::nullopt : std::optional(row.image_id), &CopyStream::put_int8);
+    to.put_maybe(image_of(row), &CopyStream::put_int4);
     to.put_text(std::string_view(&row.fs_type, 1));
     to.put_maybe(row.own_fs_ino(), &CopyStream::put_text);
     to.put_maybe(or_null(row.stream), &CopyStream::put_text);
     to.put_bool(row.allocated);
     to.put_maybe(row.dev, &CopyStream::put_int8);
-    to.put_int4(static_cast<int64_t>(std::min<uint64_t>(row.nlink, INT32_MAX)));
+    to.put_maybe(unless(row.nlink, 1), &CopyStream::put_int4);
     to.put_size(row.size);
     to.put_maybe(row.mtime, &CopyStream::put_int8);
-    to.put_int4(row.mtime_ns);
+    to.put_maybe(unless(static_cast<uint64_t>(row.mtime_ns), 0), &CopyStream::put_int4);
     to.put_maybe(row.atime, &CopyStream::put_int8);
     to.put_maybe(row.ctime, &CopyStream::put_int8);
     to.put_maybe(row.crtime, &CopyStream::put_int8);
     to.put_maybe(row.mode, &CopyStream::put_int4);
-    to.put_maybe(row.uid, &CopyStream::put_int8);
-    to.put_maybe(row.gid, &CopyStream::put_int8);
+    to.put_maybe(row.uid, &CopyStream::put_uint4);
+    to.put_maybe(row.gid, &CopyStream::put_uint4);
     to.put_maybe(row.attributes, &CopyStream::put_int4);
     to.put_maybe(row.target, &CopyStream::put_bytes);
     to.put_int2(row.access);
@@ -157,7 +165,7 @@ Result<void> PostgresCatalog::add_inode(MediumKey medium, const InodeRow& row, s
     to.put_maybe(row.claimed_at, &CopyStream::put_time);
     put_id(to, row.blobid);
     put_id(to, row.partial_blobid);
-    to.put_size(row.missing_bytes);
+    to.put_maybe(unless(row.missing_bytes, 0), &CopyStream::put_int8);
     to.put_maybe(cause_text(row.cause), &CopyStream::put_text);
     to.put_maybe(row.evidence, &CopyStream::put_json);
     to.put_maybe(row.error_type, &CopyStream::put_text);
@@ -177,7 +185,7 @@ Result<void> PostgresCatalog::add_path(MediumKey medium, const PathRow& row) {
     paths_.start_row(kPathFields);
     paths_.put_int4(static_cast<int64_t>(medium));
     paths_.put_int2(row.volume);
-    paths_.put_int8(row.entry);
+    paths_.put_int4(row.entry);
     paths_.put_int8(row.ino);
     paths_.put_bytes(row.path);
     paths_.put_maybe(row.short_name, &CopyStream::put_bytes);
@@ -197,18 +205,18 @@ Result<void> PostgresCatalog::replace_inode(MediumKey medium, const InodeRow& ro
         db_->run("UPDATE inode_row SET image_id=$4, fs_type=$5, fs_ino=$6, stream=$7, allocated=$8, dev=$9, nlink=$10, size=$11, mtime=$12, "
                  "mtime_ns=$13, atime=$14, ctime=$15, crtime=$16, mode=$17, uid=$18, gid=$19, attributes=$20, target=$21, access=$22, "
                  "first_offset=$23, extents=$24, status=$25, copied=$26, claimed_by=$27, claimed_at=NULL, blobid=$28, partial_blobid=$29, cause=$30, "
-                 "evidence=$31, error_type=$32, mime_type=$33, processed_at=$34, errors_before_requeue=coalesce(cardinality(errors), 0) "
+                 "evidence=$31, error_type=$32, mime_type=$33, processed_at=$34, errors_before_requeue=cardinality(errors) "
                  "WHERE medium=$1 AND ino=$2 AND volume=$3",
-                 static_cast<int64_t>(medium), row.ino, row.volume, row.image_id == 0 ? std::nullopt : std::optional(row.image_id),
-                 std::string_view(&row.fs_type, 1), row.own_fs_ino(), or_null(row.stream), row.allocated, row.dev, std::min<uint64_t>(row.nlink, INT32_MAX),
-                 row.size, row.mtime, row.mtime_ns, row.atime, row.ctime, row.crtime, row.mode, row.uid, row.gid, row.attributes, bytes_of(row.target),
+                 static_cast<int64_t>(medium), row.ino, row.volume, image_of(row),
+                 std::string_view(&row.fs_type, 1), row.own_fs_ino(), or_null(row.stream), row.allocated, row.dev, unless(std::min<uint64_t>(row.nlink, INT32_MAX), 1),
+                 row.size, row.mtime, unless(static_cast<uint64_t>(row.mtime_ns), 0), row.atime, row.ctime, row.crtime, row.mode, owner(row.uid), owner(row.gid), row.attributes, bytes_of(row.target),
                  row.access, row.first_offset, extents, to_string(row.status), row.copied, row.claimed_by, row.blobid, row.partial_blobid,
                  cause_text(row.cause), json(row.evidence), row.error_type, row.mime_type, row.processed_at));
     if (replaced.changed() == 0)
         return make_error(ErrorCode::not_found, fmt::format("medium {} has no inode {} on volume {}", hash, row.ino, row.volume));
     // After the trigger of rows that go back into the queue.
     TRY(db_->run("UPDATE inode_row SET cause=$4, missing_bytes=$5 WHERE medium=$1 AND ino=$2 AND volume=$3",
-                                           static_cast<int64_t>(medium), row.ino, row.volume, cause_text(row.cause), row.missing_bytes));
+                                           static_cast<int64_t>(medium), row.ino, row.volume, cause_text(row.cause), unless(row.missing_bytes, 0)));
     return commit(own);
 }
 
@@ -262,7 +270,7 @@ Result<void> PostgresCatalog::for_each_inode(MediumKey medium, std::optional<int
         TRY(row.row_is_sound());
         return visit(inode);
     };
-    return each_row(fmt::format("SELECT {} FROM inode_row i WHERE medium=$1 AND ($2::int IS NULL OR volume=$2) AND fs_type='f' ORDER BY ordinal", kInodeColumns),
+    return each_row(fmt::format("SELECT {} FROM inode_row i WHERE medium=$1 AND ($2::int IS NULL OR volume=$2) AND fs_type='f' ORDER BY ino, volume", kInodeColumns),
                     one, static_cast<int64_t>(medium), volume);
 }
 
@@ -277,7 +285,7 @@ Result<void> PostgresCatalog::set_verdict(MediumKey medium, int volume, int64_t 
         TRY(db_->run("UPDATE inode_row SET copied=false, claimed_by=NULL WHERE medium=$1 AND ino=$2 AND volume=$3 AND fs_type='f'",
                             static_cast<int64_t>(medium), ino, volume));
     TRY_ASSIGN(const Rows done,
-               db_->run("UPDATE inode_row SET cause = CASE WHEN copied AND status='excluded' THEN NULL ELSE $4 END, missing_bytes=$5, evidence=$6 "
+               db_->run("UPDATE inode_row SET cause = CASE WHEN copied AND status='excluded' THEN NULL ELSE $4 END, missing_bytes=nullif($5::bigint, 0), evidence=$6 "
                         "WHERE medium=$1 AND ino=$2 AND volume=$3",
                         static_cast<int64_t>(medium), ino, volume, cause_text(cause), missing_bytes, json(evidence)));
     if (done.changed() == 0) return make_error(ErrorCode::not_found, fmt::format("medium {} has no inode {} on volume {}", hash, ino, volume));

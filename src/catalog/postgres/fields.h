@@ -20,6 +20,7 @@ public:
     void put_bool(bool value);
     void put_int2(int64_t value);
     void put_int4(int64_t value);  // beyond its range: the nearest that fits
+    void put_uint4(int64_t value);  // as oid; likewise
     void put_int8(int64_t value);
     void put_size(uint64_t value);  // as int8; above 2^63-1, which only absurd evidence has, 2^63-1
     void put_text(std::string_view text);   // storable_text()

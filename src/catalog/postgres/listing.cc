@@ -32,7 +32,7 @@ std::string files_sql(const FileFilter& filter, bool by_name) {
     if (filter.ino) sql += "AND i.ino = $3 ";
     if (filter.cause || filter.status == Status::damaged || filter.status == Status::unreadable) sql += "AND i.cause IS NOT NULL ";
     if (pending) sql += "AND NOT i.copied AND i.claimed_by IS NULL ";
-    if (filter.status && !pending) sql += "AND i.copied AND i.status = $4 ";
+    if (filter.status && !pending) sql += "AND i.copied AND i.status = $4::text::inode_status ";
     if (filter.cause) sql += "AND i.cause = $5 ";
     if (filter.suspect)
         sql += "AND EXISTS (SELECT 1 FROM finding f WHERE f.medium_hash = $7 AND f.volume = i.volume AND f.ino = i.ino AND "

@@ -21,6 +21,8 @@ constexpr size_t kStreamBytes = size_t{4} << 20;  // of rows that wait to be sen
 
 // Statements whose cost grows with the catalog: no limit on their time.
 constexpr ConnectionOptions kUnhurried{60'000, 0};
+// Names are read in the order of their entries, which no index has: the server sorts them, and not in 4 MB.
+constexpr const char* kSortInMemory = "SET LOCAL work_mem = '256MB'";
 
 std::string storable(const std::string& json) { return storable_json(storable_text(json)); }
 
@@ -43,6 +45,7 @@ Result<TransferValue> fit_number(const TransferColumn& column, int64_t value) {
         case ColumnType::int2: return in_range(column, value, INT16_MIN, INT16_MAX);
         case ColumnType::int4: return in_range(column, value, INT32_MIN, INT32_MAX);
         case ColumnType::count4: return TransferValue(std::clamp<int64_t>(value, INT32_MIN, INT32_MAX));
+        case ColumnType::uint4:
         case ColumnType::hash32: return in_range(column, value, 0, UINT32_MAX);
         default: return TransferValue(value);
     }
@@ -72,9 +75,9 @@ std::string select_sql(const TransferTable& table) {
     };
     for (const TransferColumn& column : table.columns) {
         if (!columns.empty()) columns += ", ";
-        columns += column.type == ColumnType::texts ? fmt::format("array_to_json(\"{}\")::text", column.name) : fmt::format("\"{}\"", column.name);
+        if (column.type == ColumnType::texts) columns += fmt::format("array_to_json(\"{}\")::text", column.name);
+        else columns += column.usual ? fmt::format("coalesce(\"{}\", {})", column.name, *column.usual) : fmt::format("\"{}\"", column.name);
     }
-    if (table.order_in_postgres != nullptr) order = table.order_in_postgres;
     // By bytes, as SQLite does it.
     for (const char* name : table.key)
         order += fmt::format("{}\"{}\"{}", order.empty() ? "" : ", ", name, type_of(name) == ColumnType::text ? " COLLATE \"C\"" : "");
@@ -177,15 +180,16 @@ std::string copy_sql(const TransferTable& table) {
     return fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)", table.in_postgres, names);
 }
 
-void put(CopyStream& to, ColumnType type, const TransferValue& value) {
-    if (std::holds_alternative<std::monostate>(value)) return to.put_null();
+void put(CopyStream& to, const TransferColumn& column, const TransferValue& value) {
     const int64_t* number = std::get_if<int64_t>(&value);
     const std::string* text = std::get_if<std::string>(&value);
-    switch (type) {
+    if (std::holds_alternative<std::monostate>(value) || (column.usual && number != nullptr && *number == *column.usual)) return to.put_null();
+    switch (column.type) {
         case ColumnType::int2: return to.put_int2(*number);
         case ColumnType::int4:
         case ColumnType::count4: return to.put_int4(*number);
         case ColumnType::int8: return to.put_int8(*number);
+        case ColumnType::uint4: return to.put_uint4(*number);
         case ColumnType::hash32: return to.put_int4(static_cast<int32_t>(static_cast<uint32_t>(*number)));
         case ColumnType::boolean: return to.put_bool(*number != 0);
         case ColumnType::text: return to.put_text(*text);
@@ -205,7 +209,7 @@ public:
 
     Result<void> add(const TransferTable& table, const TransferRow& row) override {
         stream_.start_row(static_cast<int>(row.size()));
-        for (size_t i = 0; i < row.size(); ++i) put(stream_, table.columns[i].type, row[i]);
+        for (size_t i = 0; i < row.size(); ++i) put(stream_, table.columns[i], row[i]);
         return stream_.size_bytes() < kStreamBytes ? Result<void>() : flush(table);
     }
 
@@ -247,6 +251,7 @@ Result<std::unique_ptr<TableSource>> find_table_source(const std::string& url) {
     TRY_ASSIGN(auto connection, Connection::open(url, kUnhurried));
     TRY_ASSIGN(Scope scope, connection->begin());
     TRY(connection->execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
+    TRY(connection->execute(kSortInMemory));
     TRY_ASSIGN(const size_t count, applied_version(*connection));
     if (count == 0) return std::unique_ptr<TableSource>();
     // It is not brought up to date here: that would change it.
@@ -261,6 +266,7 @@ Result<std::unique_ptr<TableSink>> open_table_sink(const Clock& clock, const std
     TRY_ASSIGN(Scope scope, connection->begin());
     // Others may read; who would write waits, or fails, as long as the rows are on their way.
     TRY(connection->execute("LOCK TABLE medium, store, blob_row IN SHARE ROW EXCLUSIVE MODE"));
+    TRY(connection->execute(kSortInMemory));
     return std::unique_ptr<TableSink>(new Sink(Tables(std::move(connection), std::move(scope))));
 }
 

@@ -21,7 +21,6 @@ std::string select_sql(const TransferTable& table) {
     std::string columns, order;
     for (const TransferColumn& column : table.columns) columns += fmt::format("{}\"{}\"", columns.empty() ? "" : ", ", column.name);
     for (const char* name : table.key) order += fmt::format("{}\"{}\"", order.empty() ? "" : ", ", name);
-    if (table.order_in_sqlite != nullptr) order = table.order_in_sqlite;
     return fmt::format("SELECT {} FROM {} ORDER BY {}", columns, table.in_sqlite, order);
 }
 
