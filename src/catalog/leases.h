@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ids.h"
 #include "base/result.h"
 
 namespace ntt {
@@ -53,7 +54,13 @@ struct MediumWork {
     bool is_concluded = false;  // its end is recorded; else whoever finds nothing left to do does that
 };
 
-// Keeps a worker's row and its leases alive from a thread of its own, over a connection of its own, until it goes; the leases
+// What is known of an image's digest on a host.
+struct DigestClaim {
+    std::optional<BlobId> digest;  // a worker took it
+    bool is_ours = false;          // nobody has, and nobody is at it: take it, and put_digest()
+};
+
+// Keeps a worker's row, its leases and its claims alive from a thread of its own, over a connection of its own, until it goes; the leases
 // only while the worker gets on.
 class Heartbeat {
 public:
@@ -88,6 +95,12 @@ public:
     virtual Result<void> finish(const Lease& lease) = 0;
     // The range is not done: anybody may take it at once.
     virtual Result<void> give_back(const Lease& lease) = 0;
+
+    // So that not every worker reads all of an image for its digest. `image`: what fingerprint_of() (ingest/identify.h) says. A claim of
+    // which no sign of life came for `end` is anybody's.
+    virtual Result<DigestClaim> claim_digest(const std::string& image, const std::string& worker_id, std::chrono::milliseconds end) = 0;
+    // nullopt: it was not taken, and anybody may.
+    virtual Result<void> put_digest(const std::string& image, const std::string& worker_id, const std::optional<BlobId>& digest) = 0;
 };
 
 }  // namespace ntt

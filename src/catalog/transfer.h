@@ -53,7 +53,7 @@ struct TransferTable {
     bool is_key(const TransferColumn& column) const;
 };
 
-// Everything but what belongs to one database only: its schema's versions, workers and their leases. What others refer to comes first.
+// Everything but what belongs to one database only: its schema's versions, workers, their leases, what they told each other. What others refer to comes first.
 const std::vector<TransferTable>& transfer_tables();
 
 // NULL, a number (booleans too), or text, bytes, JSON text, a time.

@@ -63,6 +63,16 @@ Result<BlobId> digest_of(const ByteSource& source, const CancelToken& cancel, st
     return hasher.digest();
 }
 
+Result<std::string> fingerprint_of(Env& env, const ByteSource& source, const std::string& medium_hash) {
+    const auto ns = [](const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
+    std::string text = fmt::format("{}\n{}\n{}\n{}\n", machine_id(), boot_id(), medium_hash, source.format());
+    for (const ImagePart& part : source.parts()) {
+        TRY_ASSIGN(const struct stat now, env.stat_path(part.path));
+        text += fmt::format("{} {} {} {} {} {}\n", now.st_dev, now.st_ino, now.st_size, ns(now.st_mtim), ns(now.st_ctim), part.path);
+    }
+    return blake3_of(as_bytes(text)).hex();
+}
+
 std::string medium_hash_of(const BlobId& digest) { return digest.hex().substr(0, 32); }
 
 }  // namespace ntt

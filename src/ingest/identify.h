@@ -39,6 +39,10 @@ Result<std::optional<NamedHash>> named_hash(const std::optional<std::string>& gi
 // BLAKE3 of every byte of the decoded image, never of a sample. Stops with cancelled.
 Result<BlobId> digest_of(const ByteSource& source, const CancelToken& cancel, std::atomic<uint64_t>* signs_of_life = nullptr);
 
+// What this host, until it is booted again, says of the files of a medium's image: paths, places, sizes, and when they were changed (ctime too,
+// which no program sets). The same 64 digits, the same bytes: good enough for workers to take each other's word for the digest.
+Result<std::string> fingerprint_of(Env& env, const ByteSource& source, const std::string& medium_hash);
+
 // The first 32 digits of a whole image's digest.
 std::string medium_hash_of(const BlobId& digest);
 

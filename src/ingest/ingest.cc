@@ -6,6 +6,8 @@
 #include <future>
 #include <map>
 #include <set>
+#include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -31,8 +33,9 @@
 namespace ntt {
 namespace {
 
-// Above this size the digest is taken while the listing runs, not before it.
-constexpr uint64_t kOverlapBytes = uint64_t{64} << 20;
+// Above this size the digest is taken while the listing runs, not before it, and by one worker of a host for all.
+constexpr uint64_t kLargeImageBytes = uint64_t{64} << 20;
+constexpr auto kDigestPoll = std::chrono::milliseconds(200);
 
 struct FindingList final : FindingSink {
     std::vector<Finding> findings;
@@ -66,6 +69,7 @@ public:
 
 private:
     Result<BlobId> digest();
+    Result<BlobId> digest_among_workers();
     Result<void> lock_medium(const std::string& medium_hash);
     Result<void> share(Catalog::Sharing sharing);
     Result<void> refuse_if_unknown();
@@ -99,6 +103,7 @@ private:
     std::unique_ptr<CatalogLock> image_lock_, medium_lock_;
     std::optional<NamedHash> named_;
     std::optional<BlobId> digest_;
+    bool digest_is_told_ = false;  // by another worker: not all of the image was read here
     CancelToken digest_unwanted_;
     std::future<Result<BlobId>> digest_running_;  // set while the digest is taken beside the listing
     std::optional<MediumRow> medium_;             // as the catalog has it; set once it is known or enumerated
@@ -127,7 +132,7 @@ Result<void> Run::identify() {
     const bool surely_new = !medium_ && !at_path && !size_is_known;
     // What a container cannot decode is known once all of it was read, and verdicts need to know it.
     const bool shows_damage_when_read = image_.source->format() != "raw" && image_.source->format() != "split_raw";
-    if (surely_new && !shows_damage_when_read && image_.source->size_bytes() > kOverlapBytes) {
+    if (surely_new && !shows_damage_when_read && image_.source->size_bytes() > kLargeImageBytes) {
         digest_running_ = std::async(std::launch::async, [this] { return digest_of(*image_.source, digest_unwanted_, &context_.progress.signs_of_life); });
         return {};
     }
@@ -155,12 +160,39 @@ Result<BlobId> Run::digest() {
             while (digest_running_.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready)
                 if (context_.cancel.cancelled()) digest_unwanted_.cancel();
             TRY_ASSIGN(digest_, digest_running_.get());
+        } else if (options_.sharing == Catalog::Sharing::with_others && context_.catalog.leases() != nullptr && image_.source->size_bytes() > kLargeImageBytes) {
+            TRY_ASSIGN(digest_, digest_among_workers());
         } else {
             TRY_ASSIGN(digest_, digest_of(*image_.source, context_.cancel, &context_.progress.signs_of_life));
         }
         TRY(image_.source->check_unchanged(context_.env));
     }
     return *digest_;
+}
+
+// Of the workers that join in on one host the first reads the image, and the others wait for it.
+Result<BlobId> Run::digest_among_workers() {
+    LeaseTable& leases = *context_.catalog.leases();
+    const std::string& worker = options_.copy.worker_id;
+    TRY_ASSIGN(const std::string image, fingerprint_of(context_.env, *image_.source, named_->medium_hash));
+    for (bool told = false;;) {
+        TRY(context_.cancel.check());
+        ++context_.progress.signs_of_life;  // whoever is at it gets on, or loses its claim
+        TRY_ASSIGN(const DigestClaim claim, leases.claim_digest(image, worker, options_.work.lease.end));
+        digest_is_told_ = claim.digest.has_value();
+        if (claim.digest) return *claim.digest;
+        if (claim.is_ours) {
+            context_.log.debug("{} is read for its digest, for all workers of this host", image_.path);
+            break;
+        }
+        if (!std::exchange(told, true)) context_.log.info("another worker takes the digest of {}; waiting for it", image_.path);
+        std::this_thread::sleep_for(kDigestPoll);
+    }
+    Result<BlobId> taken = digest_of(*image_.source, context_.cancel, &context_.progress.signs_of_life);
+    const Result<std::string> image_now = fingerprint_of(context_.env, *image_.source, named_->medium_hash);
+    const bool holds = taken.ok() && image_now.ok() && *image_now == image;
+    TRY(leases.put_digest(image, worker, holds ? std::optional(*taken) : std::nullopt));
+    return taken;
 }
 
 Result<void> Run::lock_medium(const std::string& medium_hash) {
@@ -403,6 +435,11 @@ Result<void> Run::renew() {
     const bool any_due = std::any_of(rows.begin(), rows.end(), [this](const VolumeRow& row) { return is_due(row); });
     if (!map_changed && !any_due) return {};
     if (options_.sharing != Catalog::Sharing::alone) TRY(share(Catalog::Sharing::alone));
+    if (std::exchange(digest_is_told_, false)) {
+        // Verdicts need to know what a container cannot decode.
+        TRY_ASSIGN(digest_, digest_of(*image_.source, context_.cancel, &context_.progress.signs_of_life));
+        TRY(refuse_if_changed(*digest_));
+    }
 
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
     const DamageMap damage = damage_map();

@@ -149,8 +149,10 @@ std::string filesystem_identity(const MountEntry& mount, const Fd& folder) {
 
 std::string machine_id() {
     const std::string id = first_line_of("/etc/machine-id");
-    return id.size() == 32 ? id : first_line_of("/proc/sys/kernel/random/boot_id");
+    return id.size() == 32 ? id : boot_id();
 }
+
+std::string boot_id() { return first_line_of("/proc/sys/kernel/random/boot_id"); }
 
 std::optional<uint64_t> block_device_bytes(uint32_t major, uint32_t minor) {
     constexpr uint64_t kUnit = 512;  // whatever its sectors are

@@ -47,6 +47,8 @@ std::string filesystem_identity(const MountEntry& mount, const Fd& folder);
 
 // 32 hexadecimal digits of /etc/machine-id, else the kernel's boot id: then identities do not outlive a reboot.
 std::string machine_id();
+// Another with every start of this machine.
+std::string boot_id();
 
 // The name of the block device with this number, as the kernel's messages have it: loop38, sda1. Empty if there is none.
 std::string block_device_name(uint32_t major, uint32_t minor);

@@ -3,6 +3,7 @@
 
 #include <thread>
 
+#include "base/hash.h"
 #include "catalog/catalog_contract.h"
 #include "support/postgres.h"
 
@@ -306,6 +307,43 @@ TEST(LeasesOfOneMachine, there_are_none) {
     const TempDir dir;
     ASSERT_OK_ASSIGN(const auto catalog, open_catalog(Env::host(), Clock::system(), "sqlite:" + dir / "c.db"));
     EXPECT_EQ(catalog->leases(), nullptr);
+}
+
+constexpr char kImage[] = "00000000000000000000000000000000000000000000000000000000000000ab";
+
+TEST_F(Leases, the_digest_of_an_image_is_taken_by_one_worker_and_told_to_all) {
+    const auto claim = [&](const std::string& worker, std::chrono::milliseconds end = std::chrono::milliseconds(60'000)) {
+        const auto claimed = table().claim_digest(kImage, worker, end);
+        EXPECT_TRUE(claimed.ok()) << why(claimed);
+        return claimed.ok() ? *claimed : DigestClaim{};
+    };
+    EXPECT_TRUE(claim("a").is_ours);
+    EXPECT_TRUE(claim("a").is_ours) << "the same worker, begun again";
+    EXPECT_FALSE(claim("b").is_ours);
+    EXPECT_FALSE(claim("b").digest);
+    ASSERT_OK(table().put_digest(kImage, "b", std::nullopt));
+    EXPECT_FALSE(claim("b").is_ours) << "nobody lets go of another's claim";
+    ASSERT_OK(table().put_digest(kImage, "a", std::nullopt));
+    EXPECT_TRUE(claim("b").is_ours) << "what was given up is anybody's";
+    EXPECT_TRUE(claim("c", std::chrono::milliseconds(0)).is_ours) << "no sign of life came for so long";
+    const BlobId digest = blake3_of(as_bytes("image"));
+    ASSERT_OK(table().put_digest(kImage, "c", digest));
+    for (const char* worker : {"a", "b", "c"}) {
+        EXPECT_EQ(claim(worker, std::chrono::milliseconds(0)).digest, digest) << worker;
+        EXPECT_FALSE(claim(worker).is_ours);
+    }
+    ASSERT_OK(table().put_digest(kImage, "c", std::nullopt));
+    EXPECT_EQ(claim("a").digest, digest) << "what is told is not taken back";
+}
+
+TEST_F(Leases, a_heartbeat_keeps_the_claim_on_a_digest) {
+    ASSERT_OK_ASSIGN(const auto heartbeat, table().start_worker("a", "host", 1, terms_, signs_of_life_));
+    ASSERT_OK_ASSIGN(const DigestClaim first, table().claim_digest(kImage, "a", terms_.end));
+    ASSERT_TRUE(first.is_ours);
+    const std::string silent = "SELECT count(*) FROM image_digest WHERE claimed_at < clock_timestamp() - interval '1 hour'";
+    ASSERT_EQ(psql(url_, "UPDATE image_digest SET claimed_at = clock_timestamp() - interval '2 hours'").exit, 0);
+    for (int i = 0; i < 500 && psql(url_, silent).out != "0\n"; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(psql(url_, silent).out, "0\n");
 }
 
 }  // namespace

@@ -224,8 +224,8 @@ TEST(Transfer, no_column_of_a_table_is_forgotten) {
                   "");
     }
     EXPECT_EQ(psql_answer(server, "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"),
-              std::to_string(transfer_tables().size() + 4) + "\n")
-        << "besides: schema_migration, worker, lease, queue_position";
+              std::to_string(transfer_tables().size() + 5) + "\n")
+        << "besides: schema_migration, worker, lease, queue_position, image_digest";
 }
 
 TEST(Transfer, the_migrated_catalog_works_and_goes_on_counting) {

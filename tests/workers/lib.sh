@@ -37,7 +37,7 @@ start_server() {
 }
 sql() { psql -qXAt -v ON_ERROR_STOP=1 -d "$NTT_DB_URL" -c "$1"; }
 
-# Media 1 to $1 as ext4 images below images/, each of $2 files: most its own, every tenth on all media.
+# Media 1 to $1 as ext4 images of $3 (6M) below images/, each of $2 files: most its own, every tenth on all media.
 make_media() {
     mkdir -p images
     medium=1
@@ -54,7 +54,7 @@ make_media() {
             }
         }'
         (cd tree && b3sum --no-names ./*) >>contents
-        mke2fs -q -q -t ext4 -O ^has_journal -d tree "images/$medium.img" 6M >/dev/null 2>&1 || skip "mke2fs -d does not work here"
+        mke2fs -q -q -t ext4 -O ^has_journal -d tree "images/$medium.img" "${3-6M}" >/dev/null 2>&1 || skip "mke2fs -d does not work here"
         rm -r tree
         medium=$((medium + 1))
     done

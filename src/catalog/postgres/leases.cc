@@ -52,6 +52,7 @@ private:
         TRY(connection_->run("UPDATE lease SET heartbeat_at=clock_timestamp(), expires_at=clock_timestamp() + $2::interval "
                              "WHERE owner=$1 AND expires_at > clock_timestamp()",
                              worker_id_, interval(terms_.end)));
+        TRY(connection_->run("UPDATE image_digest SET claimed_at=clock_timestamp() WHERE worker_id=$1 AND digest IS NULL", worker_id_));
         return {};
     }
 
@@ -92,6 +93,7 @@ Result<std::unique_ptr<Heartbeat>> PostgresLeases::start_worker(const std::strin
                                                                const std::atomic<uint64_t>& signs_of_life) {
     // Those that were killed long ago leave their rows to the next that begins.
     TRY(db_.run("DELETE FROM worker w WHERE heartbeat_at < clock_timestamp() - interval '1 day'"));
+    TRY(db_.run("DELETE FROM image_digest WHERE claimed_at < clock_timestamp() - interval '30 days'"));
     TRY(db_.run("INSERT INTO worker (worker_id, host, process) VALUES ($1, $2, $3) ON CONFLICT (worker_id) DO UPDATE SET host=$2, process=$3, "
                 "started_at=clock_timestamp(), heartbeat_at=clock_timestamp(), files=0, bytes=0",
                 worker_id, host, process));
@@ -276,6 +278,25 @@ Result<void> PostgresLeases::finish(const Lease& lease) {
 Result<void> PostgresLeases::give_back(const Lease& lease) {
     TRY_ASSIGN(const Rows done, db_.run("UPDATE lease SET expires_at=clock_timestamp() WHERE lease_id=$1 AND fence=$2", lease.id, lease.fence));
     return done.changed() == 1 ? Result<void>() : lost(lease);
+}
+
+Result<DigestClaim> PostgresLeases::claim_digest(const std::string& image, const std::string& worker_id, std::chrono::milliseconds end) {
+    TRY_ASSIGN(Rows claimed, db_.run("INSERT INTO image_digest AS d (image, worker_id) VALUES ($1, $2) ON CONFLICT (image) DO UPDATE SET worker_id=$2, "
+                                     "claimed_at=clock_timestamp() WHERE d.digest IS NULL AND (d.worker_id=$2 OR d.claimed_at <= clock_timestamp() - $3::interval) "
+                                     "RETURNING true",
+                                     image, worker_id, interval(end)));
+    if (claimed.next()) return DigestClaim{std::nullopt, true};
+    TRY_ASSIGN(Rows row, db_.run("SELECT digest FROM image_digest WHERE image=$1", image));
+    return DigestClaim{row.next() ? row.maybe_blob_id() : std::nullopt, false};
+}
+
+Result<void> PostgresLeases::put_digest(const std::string& image, const std::string& worker_id, const std::optional<BlobId>& digest) {
+    if (digest) {
+        TRY(db_.run("UPDATE image_digest SET digest=$2, claimed_at=clock_timestamp() WHERE image=$1", image, *digest));
+    } else {
+        TRY(db_.run("DELETE FROM image_digest WHERE image=$1 AND worker_id=$2 AND digest IS NULL", image, worker_id));
+    }
+    return {};
 }
 
 Result<QueueRange> PostgresLeases::range_of(const Lease& lease) {

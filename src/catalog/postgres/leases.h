@@ -31,6 +31,8 @@ public:
     Result<bool> is_leased(const std::string& medium_hash) override;
     Result<void> finish(const Lease& lease) override;
     Result<void> give_back(const Lease& lease) override;
+    Result<DigestClaim> claim_digest(const std::string& image, const std::string& worker_id, std::chrono::milliseconds end) override;
+    Result<void> put_digest(const std::string& image, const std::string& worker_id, const std::optional<BlobId>& digest) override;
 
     // lease_lost if it has another fence by now. Inside a transaction nobody takes the lease until that ends.
     Result<QueueRange> range_of(const Lease& lease);

@@ -438,6 +438,15 @@ CREATE TABLE lease (
 CREATE INDEX lease_medium ON lease (medium_hash);
 CREATE INDEX lease_owner ON lease (owner);
 
+-- What workers found to be the digest of an image, so that not each of them reads all of it. `image` is the hash of what their host
+-- says of the image's files; digest NULL: worker_id is at it.
+CREATE TABLE image_digest (
+    image      text PRIMARY KEY CHECK (image ~ '^[0-9a-f]{64}$'),
+    digest     bytea CHECK (octet_length(digest) = 32),
+    worker_id  text NOT NULL,
+    claimed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 -- Up to where a medium's queue has been handed out in this round. When the end is reached and nothing is leased any more,
 -- what is still pending makes the next round. `drained`: nothing was pending when the copy was done, and no row was put back since.
 CREATE TABLE queue_position (
