@@ -128,6 +128,10 @@ public:
 
     // --- blobs ---
     virtual Result<std::optional<BlobRow>> blob(BlobKind kind, const BlobId& id) = 0;
+    // Those of `ids` that the catalog has, in any order.
+    virtual Result<std::vector<BlobRow>> known_blobs(BlobKind kind, std::span<const BlobId> ids) = 0;
+    // Contents that lie in a store already, for files that are added as stored. catalog_damaged for one that is known with another size.
+    virtual Result<void> add_blobs(const std::string& store_id, std::span<const BlobRow> blobs) = 0;
     // By kind and blobid: all, or those that lie in this store. A store that the catalog does not know is one that lost everything:
     // all.
     virtual Result<void> for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit, const std::optional<std::string>& store_id = {}) = 0;

@@ -1045,6 +1045,43 @@ TEST_P(CatalogContract, blobs_can_be_asked_for_by_store) {
     EXPECT_THAT(in(std::nullopt), ::testing::UnorderedElementsAre(4, 8));
 }
 
+TEST_P(CatalogContract, contents_that_lie_in_a_store_already_are_added_before_their_files) {
+    const BlobId both = blake3_of(as_bytes("both")), other = blake3_of(as_bytes("other")), unknown = blake3_of(as_bytes("unknown"));
+    const std::string earlier = "2020-01-01T00:00:00.000000Z";
+    add(file_row(1));
+    commit({stored(1, "both")});
+    ASSERT_OK(catalog_->add_blobs("elsewhere", std::vector<BlobRow>{{both, BlobKind::whole, 4, earlier, {}}, {other, BlobKind::whole, 5, kTime, {}}, {other, BlobKind::whole, 5, earlier, {}}}));
+    InodeRow row = file_row(2, 5);
+    row.status = Status::stored;
+    row.copied = true;
+    row.blobid = other;
+    row.processed_at = earlier;
+    add(row);
+    EXPECT_EQ(get(2).counted_as(), Status::stored);
+    EXPECT_EQ(get(2).blobid, other);
+    ASSERT_OK_ASSIGN(const auto problems, catalog_->rows_without_blob(10));
+    EXPECT_THAT(problems, IsEmpty());
+    ASSERT_OK_ASSIGN(const auto known, catalog_->known_blobs(BlobKind::whole, std::vector{other, unknown, both, other}));
+    std::map<BlobId, std::string> first_seen;
+    for (const BlobRow& blob : known) first_seen[blob.blobid] = blob.first_seen;
+    EXPECT_EQ(known.size(), 2u);
+    EXPECT_EQ(first_seen[both], kTime) << "known before";
+    ASSERT_OK_ASSIGN(const auto partial, catalog_->known_blobs(BlobKind::partial, std::vector{other}));
+    EXPECT_THAT(partial, IsEmpty());
+    int elsewhere = 0;
+    ASSERT_OK(catalog_->for_each_blob(
+        [&](const BlobRow&) -> Result<void> {
+            ++elsewhere;
+            return {};
+        },
+        "elsewhere"));
+    EXPECT_EQ(elsewhere, 2);
+    const auto wrong = catalog_->add_blobs("elsewhere", std::vector<BlobRow>{{both, BlobKind::whole, 6, kTime, {}}});
+    ASSERT_FALSE(wrong.ok());
+    EXPECT_EQ(wrong.error().code, ErrorCode::catalog_damaged);
+    ASSERT_OK(catalog_->add_blobs("elsewhere", {}));
+}
+
 TEST_P(CatalogContract, statistics_can_be_made_inside_and_outside_a_transaction) {
     add(file_row(1));
     ASSERT_OK(catalog_->analyze());

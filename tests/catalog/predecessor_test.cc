@@ -487,6 +487,26 @@ TEST_F(PredecessorTest, one_blob_id_with_two_sizes_is_believed_of_neither_file) 
     EXPECT_EQ(imported("sqlite:" + dir_ / "catalog.db").rules.at(Rule::blob_of_two_sizes), 2u);
 }
 
+TEST_F(PredecessorTest, one_blob_id_with_a_size_and_without_is_believed_once) {
+    add_medium(kFloppy);
+    add(kFloppy, 1, ", copied, status, blobid", ", true, 'success', '" + kBlob + "'", "a");
+    add(kFloppy, 2, ", copied, status, blobid", ", true, 'success', '" + kBlob + "'", "b");
+    run("UPDATE inode SET size = NULL WHERE ino = 2");
+    const ImportReport report = imported("sqlite:" + dir_ / "catalog.db");
+    EXPECT_EQ(report.rules.at(Rule::stored), 1u);
+    EXPECT_EQ(report.rules.at(Rule::blob_of_two_sizes), 1u);
+}
+
+TEST_F(PredecessorTest, times_stay_what_they_are) {
+    add_medium(kFloppy);
+    add(kFloppy, 1, ", copied, status, blobid, processed_at", ", true, 'success', '" + kBlob + "', '2025-09-02 10:00:01.5+00'", "a");
+    add(kFloppy, 2, ", copied, status, blobid, processed_at", ", true, 'success', '" + kBlob + "', '2025-09-02 10:00:00+00'", "b");
+    add(kFloppy, 3, ", copied, status, blobid", ", true, 'success', '" + kBlob + "'", "c");
+    imported("sqlite:" + dir_ / "catalog.db");
+    EXPECT_EQ(must("sqlite3 " + dir_ / "catalog.db" + " 'SELECT ino, processed_at FROM inode ORDER BY 1'"),
+              "1|2025-09-02T10:00:01.500000Z\n2|2025-09-02T10:00:00.000000Z\n3|2025-09-03T00:00:00.000000Z\n");
+}
+
 TEST_F(PredecessorTest, inodes_of_a_medium_without_a_row_are_not_lost) {
     add(kFloppy, 1, "", "", "a");
     const ImportReport report = imported("sqlite:" + dir_ / "catalog.db");

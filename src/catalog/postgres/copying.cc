@@ -29,6 +29,21 @@ struct Keys {
     }
 };
 
+// In the order of their ids, so that two workers that bring the same contents wait for each other, and never both.
+using SortedBlobs = std::map<std::pair<BlobId, BlobKind>, BlobRow>;
+
+Error wrong_size(const std::string& id, uint64_t in_store, uint64_t in_catalog) {
+    return make_error(ErrorCode::catalog_damaged, fmt::format("blob {} has {} bytes in the store and {} in the catalog", id, in_store, in_catalog),
+                      "run 'ntt verify --strict'");
+}
+
+Result<void> add_to(SortedBlobs& blobs, const BlobRow& blob) {
+    const auto [known, is_new] = blobs.try_emplace({blob.blobid, blob.kind}, blob);
+    if (known->second.size != blob.size) return wrong_size(blob.blobid.hex(), blob.size, known->second.size);
+    if (blob.first_seen < known->second.first_seen) known->second.first_seen = blob.first_seen;
+    return {};
+}
+
 // What is said of files of which their status is decided.
 struct Decided : Keys {
     Array statuses{Array::Of::text}, claimed_by{Array::Of::text}, blobids{Array::Of::bytes}, partial_blobids{Array::Of::bytes}, causes{Array::Of::text},
@@ -128,32 +143,52 @@ Result<int64_t> PostgresCatalog::store_key(const std::string& store_id) {
     }
 }
 
-// In the order of their ids, so that two workers that bring the same contents wait for each other, and never both.
 Result<void> PostgresCatalog::record_blobs(std::span<const CopyOutcome> outcomes, int64_t store, const std::string& at) {
-    std::map<std::pair<BlobId, BlobKind>, uint64_t> blobs;
-    const auto wrong_size = [](const std::string& id, uint64_t in_store, uint64_t in_catalog) {
-        return make_error(ErrorCode::catalog_damaged, fmt::format("blob {} has {} bytes in the store and {} in the catalog", id, in_store, in_catalog),
-                          "run 'ntt verify --strict'");
-    };
+    SortedBlobs blobs;
     for (const CopyOutcome& outcome : outcomes) {
         for (const auto& [id, kind] : {std::pair(outcome.blobid, BlobKind::whole), std::pair(outcome.partial_blobid, BlobKind::partial)}) {
             if (!id || outcome.status == Status::pending) continue;
-            const auto [known, is_new] = blobs.try_emplace({*id, kind}, outcome.blob_size);
-            if (known->second != outcome.blob_size) return wrong_size(id->hex(), outcome.blob_size, known->second);
+            TRY(add_to(blobs, {*id, kind, outcome.blob_size, at, std::nullopt}));
         }
     }
+    return put_blobs(blobs, store);
+}
+
+Result<void> PostgresCatalog::add_blobs(const std::string& store_id, std::span<const BlobRow> blobs) {
+    TRY(flush());
+    TRY_ASSIGN(const int64_t store, store_key(store_id));
+    SortedBlobs sorted;
+    for (const BlobRow& blob : blobs) TRY(add_to(sorted, blob));
+    TRY_ASSIGN(std::optional<Scope> own, scope());
+    TRY(put_blobs(sorted, store));
+    return commit(own);
+}
+
+Result<std::vector<BlobRow>> PostgresCatalog::known_blobs(BlobKind kind, std::span<const BlobId> ids) {
+    TRY(flush());
+    Array wanted(Array::Of::bytes);
+    for (const BlobId& id : ids) wanted.put_blob_id(id);
+    TRY_ASSIGN(Rows rows, db_->run("SELECT " NTT_BLOB_COLUMNS " FROM (SELECT DISTINCT id FROM unnest($2::bytea[]) AS w(id)) w JOIN blob_row USING (id) WHERE kind=$1",
+                                   to_string(kind), wanted));
+    std::vector<BlobRow> out;
+    while (rows.next()) out.push_back(read_blob(rows));
+    return out;
+}
+
+Result<void> PostgresCatalog::put_blobs(const SortedBlobs& blobs, int64_t store) {
     if (blobs.empty()) return {};
-    Array ids(Array::Of::bytes), kinds(Array::Of::text), sizes(Array::Of::int8);
-    for (const auto& [key, size] : blobs) {
-        ids.put_blob_id(key.first);
-        kinds.put_text(to_string(key.second));
-        sizes.put_size(size);
+    Array ids(Array::Of::bytes), kinds(Array::Of::text), sizes(Array::Of::int8), times(Array::Of::time);
+    for (const auto& [key, blob] : blobs) {
+        ids.put_blob_id(blob.blobid);
+        kinds.put_text(to_string(blob.kind));
+        sizes.put_size(blob.size);
+        times.put_time(blob.first_seen);
     }
-    TRY_ASSIGN(Rows known, db_->run("WITH o AS (SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[]) AS o(id, kind, size)), "
-                                    "added AS (INSERT INTO blob_row (id, kind, size, first_seen, store) SELECT id, kind, size, $4::timestamptz, $5::int FROM o "
+    TRY_ASSIGN(Rows known, db_->run("WITH o AS (SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[], $4::timestamptz[]) AS o(id, kind, size, at)), "
+                                    "added AS (INSERT INTO blob_row (id, kind, size, first_seen, store) SELECT id, kind, size, at, $5::int FROM o "
                                     "ON CONFLICT DO NOTHING RETURNING id, kind) "
                                     "SELECT o.id, o.kind, o.size FROM o LEFT JOIN added a ON a.id=o.id AND a.kind=o.kind WHERE a.id IS NULL",
-                                    ids, kinds, sizes, at, store));
+                                    ids, kinds, sizes, times, store));
     Array known_ids(Array::Of::bytes), known_kinds(Array::Of::text), known_sizes(Array::Of::int8);
     while (known.next()) {
         known_ids.put_bytes(known.bytes());

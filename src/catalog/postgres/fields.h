@@ -62,7 +62,7 @@ public:
 // One column of the rows that a statement takes by unnest(); every entry is put by the function of the element's type.
 class Array : public Fields {
 public:
-    enum class Of : int32_t { bytes = 17, int8 = 20, int4 = 23, text = 25, jsonb = 3802 };  // pg_type.dat
+    enum class Of : int32_t { bytes = 17, int8 = 20, int4 = 23, text = 25, time = 1184, jsonb = 3802 };  // pg_type.dat
     explicit Array(Of element) : element_(element) {}
 
     std::string value() const;  // as array_recv() takes it

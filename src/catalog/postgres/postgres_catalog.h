@@ -75,6 +75,8 @@ public:
     Result<void> rebuild_problem_events(const std::string& medium_hash) override;
 
     Result<std::optional<BlobRow>> blob(BlobKind kind, const BlobId& id) override;
+    Result<std::vector<BlobRow>> known_blobs(BlobKind kind, std::span<const BlobId> ids) override;
+    Result<void> add_blobs(const std::string& store_id, std::span<const BlobRow> blobs) override;
     Result<void> for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit, const std::optional<std::string>& store_id) override;
     Result<void> mark_verified(std::span<const BlobRow> blobs, const std::string& at) override;
     Result<std::vector<BlobProblem>> rows_without_blob(size_t limit) override;
@@ -106,6 +108,7 @@ private:
     Result<void> replace_missing(const std::string& medium_hash, int volume, int64_t ino, std::span<const MissingRow> missing);
     Result<int64_t> store_key(const std::string& store_id);
     Result<void> record_blobs(std::span<const CopyOutcome> outcomes, int64_t store, const std::string& at);
+    Result<void> put_blobs(const std::map<std::pair<BlobId, BlobKind>, BlobRow>& blobs, int64_t store);
     Result<void> record_ranges(const std::string& medium_hash, std::span<const CopyOutcome> outcomes);
     Result<void> files_of(const std::string& medium_hash, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit);
 

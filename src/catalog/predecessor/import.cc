@@ -12,13 +12,8 @@
 namespace ntt::predecessor {
 namespace {
 
-using InodeKey = std::pair<int, int64_t>;  // volume, inode
-
-// One statement for so many: until the medium is committed the database has no statistics of it, and may look at all its rows for each.
-constexpr size_t kStoredAtOnce = 50'000;
-
-// The hour of a time: outcomes of one hour are recorded together, under the first of their times.
-std::string hour_of(const std::string& time) { return time.substr(0, 13); }
+// Inodes that are looked at and added together.
+constexpr size_t kInodesAtOnce = 20'000;
 
 void add_counts(RuleCounts& to, const RuleCounts& from) {
     for (const auto& [rule, count] : from) to[rule] += count;
@@ -51,21 +46,21 @@ public:
         TRY_ASSIGN(const MediumCarrier::Partitions partitions, reader_.partitions(theirs.medium_hash));
         TRY_ASSIGN(key_, catalog_.add_medium(medium_));
         TRY(add_image());
-        // Blobs come to be with the outcome of an inode, and outcomes are those of pending inodes: first all that are stored, while
-        // no others are pending.
-        MediumCarrier first(theirs.medium_hash, partitions, doubtful_);
-        TRY(each_carried(reader_, theirs.medium_hash, first, cancel_, [&](Carried& carried) { return take_stored(carried); }));
-        TRY(commit_stored());
-        MediumCarrier second(theirs.medium_hash, partitions, doubtful_);
-        TRY(each_carried(reader_, theirs.medium_hash, second, cancel_, [&](Carried& carried) { return add_rest(carried); }));
-        counts_ = second.counts();
-        if (!conflicting_.empty()) {
-            counts_[Rule::stored] -= conflicting_.size();
-            counts_[Rule::blob_of_two_sizes] += conflicting_.size();
+        MediumCarrier carrier(theirs.medium_hash, partitions, doubtful_);
+        TRY(each_carried(reader_, theirs.medium_hash, carrier, cancel_, [&](Carried& carried) -> Result<void> {
+            waiting_inodes_ += carried.inodes.size();
+            waiting_.push_back(std::move(carried));
+            return waiting_inodes_ < kInodesAtOnce ? Result<void>() : add_waiting();
+        }));
+        TRY(add_waiting());
+        counts_ = carrier.counts();
+        if (conflicting_ > 0) {
+            counts_[Rule::stored] -= conflicting_;
+            counts_[Rule::blob_of_two_sizes] += conflicting_;
         }
-        TRY(add_volumes(second.volumes()));
-        TRY(tell_defects(second));
-        TRY(add_events(second.volumes()));
+        TRY(add_volumes(carrier.volumes()));
+        TRY(tell_defects(carrier));
+        TRY(add_events(carrier.volumes()));
         if (pending_ > 0 && medium_.copy_done) {
             ++counts_[Rule::copy_done_taken_back];
             medium_.copy_done.reset();
@@ -93,73 +88,52 @@ private:
         return {};
     }
 
-    Result<void> take_stored(Carried& carried) {
-        for (CarriedInode& inode : carried.inodes)
-            if (is_stored(inode)) stored_.push_back(std::move(inode.row));
-        return stored_.size() < kStoredAtOnce ? Result<void>() : commit_stored();
-    }
-
-    Result<void> commit_stored() {
-        if (stored_.empty()) return {};
-        // A content of this name and another size is in the catalog by other ways: one of the two is wrong. All are asked for before the
-        // first is added, because every question sends what was added so far.
-        for (const InodeRow& row : stored_) {
-            TRY_ASSIGN(const std::optional<BlobRow> blob, catalog_.blob(BlobKind::whole, *row.blobid));
-            if (blob && blob->size != row.size) conflicting_.insert({row.volume, row.ino});
+    // The contents first, which the rows of the files name.
+    Result<void> add_waiting() {
+        TRY(set_conflicting_aside());
+        std::vector<BlobRow> blobs;
+        for (const Carried& carried : waiting_)
+            for (const CarriedInode& inode : carried.inodes)
+                if (is_stored(inode)) blobs.push_back({*inode.row.blobid, BlobKind::whole, inode.row.size, time_of_storing(inode.row), std::nullopt});
+        TRY(catalog_.add_blobs(options_.store_id, blobs));
+        for (Carried& carried : waiting_) {
+            for (CarriedInode& inode : carried.inodes) {
+                inode.row.image_id = image_id_;
+                if (is_stored(inode)) inode.row.processed_at = time_of_storing(inode.row);
+                TRY(add(inode));
+            }
+            for (const PathRow& path : carried.paths) TRY(catalog_.add_path(key_, path));
+            inodes_ += carried.inodes.size();
+            paths_ += carried.paths.size();
         }
-        std::map<InodeKey, const InodeRow*> added;
-        for (const InodeRow& row : stored_) {
-            if (conflicting_.contains({row.volume, row.ino})) continue;
-            InodeRow queued = as_pending(row);
-            queued.image_id = image_id_;
-            TRY(catalog_.add_inode(key_, queued, {}));
-            added.emplace(InodeKey{row.volume, row.ino}, &row);
-        }
-        TRY_ASSIGN(const std::vector<int64_t> keys, catalog_.pending_rows(key_));
-        TRY_ASSIGN(const std::vector<WorkItem> items, catalog_.work_items(key_, keys));
-        struct Recorded {
-            std::string at;
-            std::vector<CopyOutcome> outcomes;
-        };
-        std::map<std::string, Recorded> hours;
-        for (const WorkItem& item : items) {
-            const InodeRow& row = *added.at({item.volume, item.ino});
-            CopyOutcome outcome;
-            outcome.row = item.row;
-            outcome.volume = row.volume;
-            outcome.ino = row.ino;
-            outcome.blobid = row.blobid;
-            outcome.blob_size = row.size;
-            const std::string at = row.processed_at.value_or(medium_.copy_done.value_or(now_));
-            Recorded& hour = hours[hour_of(at)];
-            if (hour.at.empty() || at < hour.at) hour.at = at;
-            hour.outcomes.push_back(std::move(outcome));
-        }
-        for (const auto& [name, hour] : hours) TRY(catalog_.commit_outcomes(key_, options_.store_id, hour.outcomes, {}, hour.at));
-        inodes_ += added.size();
-        stored_.clear();
+        waiting_.clear();
+        waiting_inodes_ = 0;
         return {};
     }
 
-    static InodeRow as_pending(InodeRow row) {
-        row.status = Status::pending;
-        row.copied = false;
-        row.blobid.reset();
-        row.processed_at.reset();
-        return row;
-    }
+    std::string time_of_storing(const InodeRow& row) const { return row.processed_at.value_or(medium_.copy_done.value_or(now_)); }
 
-    Result<void> add_rest(Carried& carried) {
-        for (CarriedInode& inode : carried.inodes) {
-            const bool conflicts = conflicting_.contains({inode.row.volume, inode.row.ino});
-            if (is_stored(inode) && !conflicts) continue;
-            if (conflicts) inode.row = as_pending(std::move(inode.row));
-            inode.row.image_id = image_id_;
-            TRY(add(inode));
-            ++inodes_;
+    // A content of this name and another size is in the catalog, or was seen before: one of the two is wrong.
+    Result<void> set_conflicting_aside() {
+        std::vector<BlobId> ids;
+        for (const Carried& carried : waiting_)
+            for (const CarriedInode& inode : carried.inodes)
+                if (is_stored(inode)) ids.push_back(*inode.row.blobid);
+        TRY_ASSIGN(const std::vector<BlobRow> known, catalog_.known_blobs(BlobKind::whole, ids));
+        std::map<BlobId, uint64_t> sizes;
+        for (const BlobRow& blob : known) sizes[blob.blobid] = blob.size;
+        for (Carried& carried : waiting_) {
+            for (CarriedInode& inode : carried.inodes) {
+                if (!is_stored(inode)) continue;
+                const auto [known_size, is_new] = sizes.try_emplace(*inode.row.blobid, inode.row.size);
+                if (known_size->second == inode.row.size) continue;
+                inode.row.status = Status::pending;
+                inode.row.copied = false;
+                inode.row.blobid.reset();
+                inode.row.processed_at.reset();
+                ++conflicting_;
+            }
         }
-        for (const PathRow& path : carried.paths) TRY(catalog_.add_path(key_, path));
-        paths_ += carried.paths.size();
         return {};
     }
 
@@ -221,8 +195,9 @@ private:
     MediumRow medium_;
     MediumKey key_{};
     int64_t image_id_ = 0;
-    std::vector<InodeRow> stored_;      // that wait
-    std::set<InodeKey> conflicting_;    // that could not be stored
+    std::vector<Carried> waiting_;  // to be added
+    size_t waiting_inodes_ = 0;
+    uint64_t conflicting_ = 0;      // that could not be stored
     RuleCounts counts_;
     uint64_t inodes_ = 0, paths_ = 0, pending_ = 0;
 };

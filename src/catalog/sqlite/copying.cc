@@ -77,6 +77,13 @@ Result<void> SqliteCatalog::record_blob(BlobKind kind, const BlobId& id, uint64_
     return {};
 }
 
+Result<void> SqliteCatalog::add_blobs(const std::string& store_id, std::span<const BlobRow> blobs) {
+    TRY_ASSIGN(Scope scope, db_->begin());
+    TRY_ASSIGN(const int64_t store, store_key(store_id));
+    for (const BlobRow& blob : blobs) TRY(record_blob(blob.kind, blob.blobid, blob.size, store, blob.first_seen));
+    return scope.commit();
+}
+
 Result<void> SqliteCatalog::record_outcome(MediumKey medium, const std::string& medium_hash, int64_t store, Damage damage,
                                            const CopyOutcome& outcome, const std::string& at) {
     if (outcome.status == Status::pending) {

@@ -1,5 +1,6 @@
 // Reading: files, inodes, findings, events, blobs.
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -185,6 +186,15 @@ Result<std::optional<BlobRow>> SqliteCatalog::blob(BlobKind kind, const BlobId& 
     TRY_ASSIGN(const bool found, row.first(to_string(kind), id));
     if (!found) return std::optional<BlobRow>();
     return std::optional(read_blob(row));
+}
+
+Result<std::vector<BlobRow>> SqliteCatalog::known_blobs(BlobKind kind, std::span<const BlobId> ids) {
+    std::vector<BlobRow> out;
+    for (const BlobId& id : std::set(ids.begin(), ids.end())) {
+        TRY_ASSIGN(std::optional<BlobRow> known, blob(kind, id));
+        if (known) out.push_back(*std::move(known));
+    }
+    return out;
 }
 
 Result<void> SqliteCatalog::for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit, const std::optional<std::string>& store_id) {

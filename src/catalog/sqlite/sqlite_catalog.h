@@ -67,6 +67,8 @@ public:
     Result<void> rebuild_problem_events(const std::string& medium_hash) override;
 
     Result<std::optional<BlobRow>> blob(BlobKind kind, const BlobId& id) override;
+    Result<std::vector<BlobRow>> known_blobs(BlobKind kind, std::span<const BlobId> ids) override;
+    Result<void> add_blobs(const std::string& store_id, std::span<const BlobRow> blobs) override;
     Result<void> for_each_blob(const std::function<Result<void>(const BlobRow&)>& visit, const std::optional<std::string>& store_id) override;
     Result<void> mark_verified(std::span<const BlobRow> blobs, const std::string& at) override;
     Result<std::vector<BlobProblem>> rows_without_blob(size_t limit) override;
