@@ -917,6 +917,35 @@ TEST_P(CatalogContract, suspect_files_are_those_with_a_suspect_finding) {
     EXPECT_THAT(paths(filter), ElementsAre("odd"));
 }
 
+TEST_P(CatalogContract, a_name_is_found_on_all_media_in_their_order) {
+    MediumRow earlier = medium_row(kOtherHash);
+    earlier.added_at = "2001-01-01T00:00:00.000000Z";
+    ASSERT_OK_ASSIGN(const MediumKey other, catalog_->add_medium(earlier));
+    ASSERT_OK(catalog_->add_inode(other, file_row(7), {}));
+    ASSERT_OK(catalog_->add_path(other, path_row(1, 7, "there/Same.txt")));
+    add(file_row(1));
+    add(file_row(2, 10, 2));
+    add(path_row(2, 2, "b/SAME.TXT", 2));
+    add(path_row(2, 1, "same.txt"));
+    add(path_row(1, 1, "another.txt"));
+    const auto found = [&](const FileFilter& filter) {
+        std::vector<std::string> out;
+        const auto listed = catalog_->files(filter, [&](const FileRow& row) -> Result<void> {
+            out.push_back(row.medium_hash.substr(0, 4) + " " + row.path.path + " " + std::to_string(row.inode.ino));
+            return {};
+        });
+        EXPECT_TRUE(listed.ok()) << why(listed);
+        return out;
+    };
+    const std::string here = std::string(kHash).substr(0, 4), there = std::string(kOtherHash).substr(0, 4);
+    EXPECT_THAT(found({.basename_glob = "same.txt"}), ElementsAre(there + " there/Same.txt 7", here + " same.txt 1", here + " b/SAME.TXT 2"));
+    EXPECT_THAT(found({.path_exact = "same.txt"}), ElementsAre(here + " same.txt 1"));
+    EXPECT_THAT(found({.volume = 2, .basename_glob = "same.txt"}), ElementsAre(here + " b/SAME.TXT 2"));
+    EXPECT_THAT(found({.medium_hash = kOtherHash, .basename_glob = "same.txt"}), ElementsAre(there + " there/Same.txt 7"));
+    ASSERT_OK(catalog_->add_finding(other, Finding{"suspect_zeros", "", "{}", 1, 7}, kTime));
+    EXPECT_THAT(found({.basename_glob = "same.txt", .suspect = true}), ElementsAre(there + " there/Same.txt 7"));
+}
+
 TEST_P(CatalogContract, a_visitor_stops_a_listing_with_limit_and_fails_it_with_any_other_error) {
     add(file_row(1));
     for (int64_t entry = 1; entry <= 3; ++entry) add(path_row(entry, 1, "a"));

@@ -21,13 +21,15 @@ std::optional<int64_t> signed_name_hash(const FileFilter& filter) {
     return hash ? std::optional(int64_t{static_cast<int32_t>(*hash)}) : std::nullopt;
 }
 
-// The statement for one medium: $1 medium key, $2 volume, $3 ino, $4 status, $5 cause, $6 hash of the name, $7 medium hash.
+// $1 medium key, $2 volume, $3 ino, $4 status, $5 cause, $6 hash of the name, $7 medium hash. Of one medium; but by name of all where
+// $1 is NULL: a look into the index for each medium, which LATERAL and OFFSET see to, with or without statistics.
 std::string files_sql(const FileFilter& filter, bool by_name) {
-    std::string sql = fmt::format("SELECT p.volume, p.entry, p.ino, p.path, p.short_name, p.exclude_reason, {} FROM path_row p JOIN inode_row i "
-                                  "ON i.medium = p.medium AND i.ino = p.ino AND i.volume = p.volume WHERE p.medium = $1 ",
-                                  kInodeColumns);
+    const char* const medium_hash = by_name ? "m.medium_hash" : "$7::text";
+    std::string sql = fmt::format("SELECT {}, p.volume, p.entry, p.ino, p.path, p.short_name, p.exclude_reason, {} FROM ", medium_hash, kInodeColumns);
+    sql += by_name ? "medium m CROSS JOIN LATERAL (SELECT * FROM path_row WHERE medium = m.medium_key AND name_hash = $6::int OFFSET 0) p CROSS JOIN LATERAL "
+                     "(SELECT * FROM inode_row WHERE medium = p.medium AND ino = p.ino AND volume = p.volume OFFSET 0) i WHERE ($1::int IS NULL OR m.medium_key = $1) "
+                   : "path_row p JOIN inode_row i ON i.medium = p.medium AND i.ino = p.ino AND i.volume = p.volume WHERE p.medium = $1 ";
     const bool pending = filter.status == Status::pending;
-    if (by_name) sql += "AND p.name_hash = $6::int ";
     if (filter.volume) sql += "AND p.volume = $2 ";
     if (filter.ino) sql += "AND i.ino = $3 ";
     if (filter.cause || filter.status == Status::damaged || filter.status == Status::unreadable) sql += "AND i.cause IS NOT NULL ";
@@ -35,20 +37,26 @@ std::string files_sql(const FileFilter& filter, bool by_name) {
     if (filter.status && !pending) sql += "AND i.copied AND i.status = $4::text::inode_status ";
     if (filter.cause) sql += "AND i.cause = $5 ";
     if (filter.suspect)
-        sql += "AND EXISTS (SELECT 1 FROM finding f WHERE f.medium_hash = $7 AND f.volume = i.volume AND f.ino = i.ino AND "
-               "(f.code LIKE 'suspect%' OR f.code IN ('fat_chain_long', 'fat_chain_unterminated', 'cross_link'))) ";
+        sql += fmt::format("AND EXISTS (SELECT 1 FROM finding f WHERE f.medium_hash = {} AND f.volume = i.volume AND f.ino = i.ino AND "
+                           "(f.code LIKE 'suspect%' OR f.code IN ('fat_chain_long', 'fat_chain_unterminated', 'cross_link'))) ",
+                           medium_hash);
     // In every form: all parameters are bound, and have a type.
-    return sql + "AND coalesce($2::int, $3::bigint, $6::int, length($4::text), length($5::text), length($7::text)) IS NOT NULL ORDER BY p.volume, p.entry";
+    sql += "AND coalesce($2::int, $3::bigint, $6::int, length($4::text), length($5::text), length($7::text), 0) IS NOT NULL ORDER BY ";
+    return sql + (by_name ? "m.added_at, m.medium_key, p.volume, p.entry" : "p.volume, p.entry");
 }
 
 }  // namespace
 
-Result<void> PostgresCatalog::files_of(const std::string& medium_hash, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit) {
-    TRY_ASSIGN(const MediumKey key, medium_key(medium_hash));
+Result<void> PostgresCatalog::files_of(const std::optional<std::string>& medium_hash, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit) {
+    std::optional<int64_t> key;
+    if (medium_hash) {
+        TRY_ASSIGN(const MediumKey known, medium_key(*medium_hash));
+        key = static_cast<int64_t>(known);
+    }
     const std::optional<int64_t> hash = signed_name_hash(filter);
     FileRow file;
-    file.medium_hash = medium_hash;
     const auto one = [&](Rows& rows) -> Result<void> {
+        file.medium_hash = rows.text();
         file.path.volume = static_cast<int>(rows.integer());
         file.path.entry = rows.integer();
         file.path.ino = rows.integer();
@@ -60,11 +68,11 @@ Result<void> PostgresCatalog::files_of(const std::string& medium_hash, const Fil
         TRY(rows.row_is_sound());
         file.missing.clear();
         if (file.inode.cause || file.inode.missing_bytes > 0) {
-            TRY_ASSIGN(file.missing, missing_ranges(medium_hash, file.inode.volume, file.inode.ino));
+            TRY_ASSIGN(file.missing, missing_ranges(file.medium_hash, file.inode.volume, file.inode.ino));
         }
         return visit(file);
     };
-    return each_row(files_sql(filter, hash.has_value()), one, static_cast<int64_t>(key), filter.volume, filter.ino,
+    return each_row(files_sql(filter, hash.has_value()), one, key, filter.volume, filter.ino,
                     filter.status ? std::optional(to_string(*filter.status)) : std::nullopt,
                     filter.cause ? std::optional(to_string(*filter.cause)) : std::nullopt,
                     hash, medium_hash);
@@ -73,19 +81,11 @@ Result<void> PostgresCatalog::files_of(const std::string& medium_hash, const Fil
 Result<void> PostgresCatalog::files(const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit) {
     TRY(flush());
     TRY_ASSIGN(const auto limit, db_->scaled_limit());
-    std::vector<std::string> in;
-    if (filter.medium_hash) {
-        TRY(medium_key(*filter.medium_hash));
-        in.push_back(*filter.medium_hash);
-    } else {
-        // Of all media only those that have the name: a look into the index for each.
-        TRY_ASSIGN(Rows rows, db_->run("SELECT medium_hash FROM medium m WHERE $1::int IS NULL OR EXISTS (SELECT 1 FROM path_row p WHERE p.medium=m.medium_key AND "
-                                       "p.name_hash=$1) ORDER BY added_at, medium_key",
-                                       signed_name_hash(filter)));
-        while (rows.next()) in.push_back(rows.text());
-    }
-    for (const std::string& medium_hash : in) {
-        Result<void> result = files_of(medium_hash, filter, visit);
+    if (filter.medium_hash || signed_name_hash(filter)) return unless_limit(files_of(filter.medium_hash, filter, visit));
+    // One medium after the other: what is sorted is that of one.
+    TRY_ASSIGN(const std::vector<MediumRow> all, media());
+    for (const MediumRow& medium : all) {
+        Result<void> result = files_of(medium.medium_hash, filter, visit);
         if (!result.ok()) return unless_limit(std::move(result));
     }
     return {};

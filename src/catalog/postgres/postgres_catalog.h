@@ -110,7 +110,8 @@ private:
     Result<void> record_blobs(std::span<const CopyOutcome> outcomes, int64_t store, const std::string& at);
     Result<void> put_blobs(const std::map<std::pair<BlobId, BlobKind>, BlobRow>& blobs, int64_t store);
     Result<void> record_ranges(const std::string& medium_hash, std::span<const CopyOutcome> outcomes);
-    Result<void> files_of(const std::string& medium_hash, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit);
+    // nullopt: of all media, with a filter that knows the name.
+    Result<void> files_of(const std::optional<std::string>& medium_hash, const FileFilter& filter, const std::function<Result<void>(const FileRow&)>& visit);
 
     const std::string url_;
     const ConnectionOptions options_;
