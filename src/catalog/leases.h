@@ -54,10 +54,10 @@ struct MediumWork {
     bool is_concluded = false;  // its end is recorded; else whoever finds nothing left to do does that
 };
 
-// What is known of an image's digest on a host.
-struct DigestClaim {
-    std::optional<BlobId> digest;  // a worker took it
-    bool is_ours = false;          // nobody has, and nobody is at it: take it, and put_digest()
+// What is known of an image's digest on a host. Without either: take it, and put_digest().
+struct ToldDigest {
+    std::optional<BlobId> digest;
+    bool is_being_taken = false;  // by another worker
 };
 
 // Keeps a worker's row, its leases and its claims alive from a thread of its own, over a connection of its own, until it goes; the leases
@@ -96,11 +96,13 @@ public:
     // The range is not done: anybody may take it at once.
     virtual Result<void> give_back(const Lease& lease) = 0;
 
-    // So that not every worker reads all of an image for its digest. `image`: what fingerprint_of() (ingest/identify.h) says. A claim of
-    // which no sign of life came for `end` is anybody's.
-    virtual Result<DigestClaim> claim_digest(const std::string& image, const std::string& worker_id, std::chrono::milliseconds end) = 0;
-    // nullopt: it was not taken, and anybody may.
+    // So that not every worker reads all of an image for its digest. `image`: what fingerprint_of() (ingest/identify.h) says. Whoever takes
+    // the digest, or has it in hand, says so with hold_image(); what nobody has held for `end` is forgotten.
+    virtual Result<ToldDigest> ask_for_digest(const std::string& image, const std::string& worker_id, std::chrono::milliseconds end) = 0;
+    // nullopt: it could not be taken. Then whoever waits tries for himself.
     virtual Result<void> put_digest(const std::string& image, const std::string& worker_id, const std::optional<BlobId>& digest) = 0;
+    // From now on the heartbeat says that this worker has the image open; nullopt: none.
+    virtual void hold_image(const std::optional<std::string>& image) = 0;
 };
 
 }  // namespace ntt

@@ -26,7 +26,7 @@ enum class ColumnType : uint8_t {
     int4,
     int8,
     count4,   // int4; what is larger becomes the largest there
-    uint4,    // 32 bits without a sign; in PostgreSQL oid
+    owner4,   // 32 bits without a sign, in PostgreSQL oid; what is none becomes NULL there
     hash32,   // 32 bits without a sign; in PostgreSQL the same bits as int4
     boolean,  // in SQLite 0 and 1
     text,

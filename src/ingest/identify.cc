@@ -68,7 +68,9 @@ Result<std::string> fingerprint_of(Env& env, const ByteSource& source, const std
     std::string text = fmt::format("{}\n{}\n{}\n{}\n", machine_id(), boot_id(), medium_hash, source.format());
     for (const ImagePart& part : source.parts()) {
         TRY_ASSIGN(const struct stat now, env.stat_path(part.path));
-        text += fmt::format("{} {} {} {} {} {}\n", now.st_dev, now.st_ino, now.st_size, ns(now.st_mtim), ns(now.st_ctim), part.path);
+        if (now.st_dev != part.device || now.st_ino != part.inode)
+            return make_error(ErrorCode::source_changed, fmt::format("{} is another file now", part.path), "run again when it is not written to any more");
+        text += fmt::format("{} {} {} {} {}\n", now.st_dev, now.st_ino, now.st_size, ns(now.st_mtim), ns(now.st_ctim));
     }
     return blake3_of(as_bytes(text)).hex();
 }

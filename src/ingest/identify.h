@@ -39,8 +39,8 @@ Result<std::optional<NamedHash>> named_hash(const std::optional<std::string>& gi
 // BLAKE3 of every byte of the decoded image, never of a sample. Stops with cancelled.
 Result<BlobId> digest_of(const ByteSource& source, const CancelToken& cancel, std::atomic<uint64_t>* signs_of_life = nullptr);
 
-// What this host, until it is booted again, says of the files of a medium's image: paths, places, sizes, and when they were changed (ctime too,
-// which no program sets). The same 64 digits, the same bytes: good enough for workers to take each other's word for the digest.
+// What this host, until it is booted again, says of the open files of a medium's image: device, inode, size, mtime and ctime; 64 digits. While
+// somebody has them open nothing else can be said so, but for writers through mmap. source_changed if other files have their names now.
 Result<std::string> fingerprint_of(Env& env, const ByteSource& source, const std::string& medium_hash);
 
 // The first 32 digits of a whole image's digest.

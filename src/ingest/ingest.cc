@@ -53,7 +53,10 @@ public:
         report_.source = std::move(source);
     }
 
-    ~Run() { digest_unwanted_.cancel(); }  // the future waits for its thread
+    ~Run() {
+        digest_unwanted_.cancel();  // the future waits for its thread
+        if (LeaseTable* const leases = context_.catalog.leases()) leases->hold_image(std::nullopt);
+    }
     Run(const Run&) = delete;
     Run& operator=(const Run&) = delete;
 
@@ -91,6 +94,8 @@ private:
     Result<void> add_new_findings(const EnumerationTarget& target, const FindingList& list);
     bool is_due(const VolumeRow& row) const;
     bool detects_anew(const EnumerationTarget& target, const std::vector<VolumeRow>& rows) const;
+    // What a container cannot decode is known once all of it was read here; verdicts, and its reader, need to know it.
+    bool shows_damage_when_read() const { return image_.source->format() != "raw" && image_.source->format() != "split_raw"; }
     DamageMap damage_map() const { return {image_.source->size_bytes(), image_.map ? &*image_.map : nullptr, image_.source->damaged_ranges()}; }
     uint64_t declared_end() const;
 
@@ -103,7 +108,6 @@ private:
     std::unique_ptr<CatalogLock> image_lock_, medium_lock_;
     std::optional<NamedHash> named_;
     std::optional<BlobId> digest_;
-    bool digest_is_told_ = false;  // by another worker: not all of the image was read here
     CancelToken digest_unwanted_;
     std::future<Result<BlobId>> digest_running_;  // set while the digest is taken beside the listing
     std::optional<MediumRow> medium_;             // as the catalog has it; set once it is known or enumerated
@@ -130,9 +134,7 @@ Result<void> Run::identify() {
     TRY_ASSIGN(const std::optional<MediumRow> at_path, context_.catalog.medium_at(image_.path));
     TRY_ASSIGN(const bool size_is_known, context_.catalog.has_image_of_size(image_.source->size_bytes()));
     const bool surely_new = !medium_ && !at_path && !size_is_known;
-    // What a container cannot decode is known once all of it was read, and verdicts need to know it.
-    const bool shows_damage_when_read = image_.source->format() != "raw" && image_.source->format() != "split_raw";
-    if (surely_new && !shows_damage_when_read && image_.source->size_bytes() > kLargeImageBytes) {
+    if (surely_new && !shows_damage_when_read() && image_.source->size_bytes() > kLargeImageBytes) {
         digest_running_ = std::async(std::launch::async, [this] { return digest_of(*image_.source, digest_unwanted_, &context_.progress.signs_of_life); });
         return {};
     }
@@ -160,7 +162,8 @@ Result<BlobId> Run::digest() {
             while (digest_running_.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready)
                 if (context_.cancel.cancelled()) digest_unwanted_.cancel();
             TRY_ASSIGN(digest_, digest_running_.get());
-        } else if (options_.sharing == Catalog::Sharing::with_others && context_.catalog.leases() != nullptr && image_.source->size_bytes() > kLargeImageBytes) {
+        } else if (options_.sharing == Catalog::Sharing::with_others && context_.catalog.leases() != nullptr && !shows_damage_when_read() &&
+                   image_.source->size_bytes() > kLargeImageBytes) {
             TRY_ASSIGN(digest_, digest_among_workers());
         } else {
             TRY_ASSIGN(digest_, digest_of(*image_.source, context_.cancel, &context_.progress.signs_of_life));
@@ -175,19 +178,17 @@ Result<BlobId> Run::digest_among_workers() {
     LeaseTable& leases = *context_.catalog.leases();
     const std::string& worker = options_.copy.worker_id;
     TRY_ASSIGN(const std::string image, fingerprint_of(context_.env, *image_.source, named_->medium_hash));
-    for (bool told = false;;) {
+    for (bool said = false;;) {
         TRY(context_.cancel.check());
-        ++context_.progress.signs_of_life;  // whoever is at it gets on, or loses its claim
-        TRY_ASSIGN(const DigestClaim claim, leases.claim_digest(image, worker, options_.work.lease.end));
-        digest_is_told_ = claim.digest.has_value();
-        if (claim.digest) return *claim.digest;
-        if (claim.is_ours) {
-            context_.log.debug("{} is read for its digest, for all workers of this host", image_.path);
-            break;
-        }
-        if (!std::exchange(told, true)) context_.log.info("another worker takes the digest of {}; waiting for it", image_.path);
+        ++context_.progress.signs_of_life;  // whoever is at it gets on, or is not waited for any more
+        TRY_ASSIGN(const ToldDigest told, leases.ask_for_digest(image, worker, options_.work.lease.end));
+        if (!told.is_being_taken) leases.hold_image(image);
+        if (told.digest) return *told.digest;
+        if (!told.is_being_taken) break;
+        if (!std::exchange(said, true)) context_.log.info("another worker takes the digest of {}; waiting for it", image_.path);
         std::this_thread::sleep_for(kDigestPoll);
     }
+    context_.log.debug("{} is read for its digest, for all workers of this host", image_.path);
     Result<BlobId> taken = digest_of(*image_.source, context_.cancel, &context_.progress.signs_of_life);
     const Result<std::string> image_now = fingerprint_of(context_.env, *image_.source, named_->medium_hash);
     const bool holds = taken.ok() && image_now.ok() && *image_now == image;
@@ -435,11 +436,6 @@ Result<void> Run::renew() {
     const bool any_due = std::any_of(rows.begin(), rows.end(), [this](const VolumeRow& row) { return is_due(row); });
     if (!map_changed && !any_due) return {};
     if (options_.sharing != Catalog::Sharing::alone) TRY(share(Catalog::Sharing::alone));
-    if (std::exchange(digest_is_told_, false)) {
-        // Verdicts need to know what a container cannot decode.
-        TRY_ASSIGN(digest_, digest_of(*image_.source, context_.cancel, &context_.progress.signs_of_life));
-        TRY(refuse_if_changed(*digest_));
-    }
 
     TRY_ASSIGN(const MediumKey key, context_.catalog.medium_key(medium_->medium_hash));
     const DamageMap damage = damage_map();

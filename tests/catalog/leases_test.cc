@@ -312,38 +312,59 @@ TEST(LeasesOfOneMachine, there_are_none) {
 constexpr char kImage[] = "00000000000000000000000000000000000000000000000000000000000000ab";
 
 TEST_F(Leases, the_digest_of_an_image_is_taken_by_one_worker_and_told_to_all) {
-    const auto claim = [&](const std::string& worker, std::chrono::milliseconds end = std::chrono::milliseconds(60'000)) {
-        const auto claimed = table().claim_digest(kImage, worker, end);
-        EXPECT_TRUE(claimed.ok()) << why(claimed);
-        return claimed.ok() ? *claimed : DigestClaim{};
-    };
-    EXPECT_TRUE(claim("a").is_ours);
-    EXPECT_TRUE(claim("a").is_ours) << "the same worker, begun again";
-    EXPECT_FALSE(claim("b").is_ours);
-    EXPECT_FALSE(claim("b").digest);
-    ASSERT_OK(table().put_digest(kImage, "b", std::nullopt));
-    EXPECT_FALSE(claim("b").is_ours) << "nobody lets go of another's claim";
-    ASSERT_OK(table().put_digest(kImage, "a", std::nullopt));
-    EXPECT_TRUE(claim("b").is_ours) << "what was given up is anybody's";
-    EXPECT_TRUE(claim("c", std::chrono::milliseconds(0)).is_ours) << "no sign of life came for so long";
+    enum class Answer { take_it, wait, told };
     const BlobId digest = blake3_of(as_bytes("image"));
+    const auto ask = [&](const std::string& worker, std::chrono::milliseconds end = std::chrono::milliseconds(60'000)) {
+        const auto told = table().ask_for_digest(kImage, worker, end);
+        EXPECT_TRUE(told.ok()) << why(told);
+        if (!told.ok()) return Answer::wait;
+        EXPECT_EQ(told->digest.value_or(digest), digest);
+        return told->digest ? Answer::told : told->is_being_taken ? Answer::wait : Answer::take_it;
+    };
+    const std::chrono::milliseconds at_once(0);
+    EXPECT_EQ(ask("a"), Answer::take_it);
+    EXPECT_EQ(ask("a"), Answer::take_it) << "the same worker, begun again";
+    EXPECT_EQ(ask("b"), Answer::wait);
+    ASSERT_OK(table().put_digest(kImage, "b", std::nullopt));
+    EXPECT_EQ(ask("b"), Answer::wait) << "nobody lets go of another's claim";
+    ASSERT_OK(table().put_digest(kImage, "a", std::nullopt));
+    EXPECT_EQ(ask("b"), Answer::take_it) << "it could not be read: each tries for himself";
+    EXPECT_EQ(ask("c"), Answer::take_it);
+    EXPECT_EQ(ask("c", at_once), Answer::take_it) << "no sign of life came for so long: it is c's";
+    EXPECT_EQ(ask("b"), Answer::wait);
     ASSERT_OK(table().put_digest(kImage, "c", digest));
-    for (const char* worker : {"a", "b", "c"}) {
-        EXPECT_EQ(claim(worker, std::chrono::milliseconds(0)).digest, digest) << worker;
-        EXPECT_FALSE(claim(worker).is_ours);
-    }
+    for (const char* worker : {"a", "b", "c"}) EXPECT_EQ(ask(worker), Answer::told) << worker;
     ASSERT_OK(table().put_digest(kImage, "c", std::nullopt));
-    EXPECT_EQ(claim("a").digest, digest) << "what is told is not taken back";
+    EXPECT_EQ(ask("a"), Answer::told) << "what is told is not taken back";
+    EXPECT_EQ(ask("a", at_once), Answer::take_it) << "nobody has it open any more";
+    EXPECT_EQ(ask("b"), Answer::wait);
 }
 
-TEST_F(Leases, a_heartbeat_keeps_the_claim_on_a_digest) {
+TEST_F(Leases, a_heartbeat_keeps_what_is_said_of_the_image_in_hand_and_of_no_other) {
     ASSERT_OK_ASSIGN(const auto heartbeat, table().start_worker("a", "host", 1, terms_, signs_of_life_));
-    ASSERT_OK_ASSIGN(const DigestClaim first, table().claim_digest(kImage, "a", terms_.end));
-    ASSERT_TRUE(first.is_ours);
-    const std::string silent = "SELECT count(*) FROM image_digest WHERE claimed_at < clock_timestamp() - interval '1 hour'";
-    ASSERT_EQ(psql(url_, "UPDATE image_digest SET claimed_at = clock_timestamp() - interval '2 hours'").exit, 0);
-    for (int i = 0; i < 500 && psql(url_, silent).out != "0\n"; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    EXPECT_EQ(psql(url_, silent).out, "0\n");
+    ASSERT_OK_ASSIGN(const ToldDigest first, table().ask_for_digest(kImage, "a", terms_.end));
+    ASSERT_FALSE(first.is_being_taken);
+    const auto silent = [&] { return psql(url_, "SELECT count(*) FROM image_digest WHERE alive_at < clock_timestamp() - interval '1 hour'").out == "1\n"; };
+    const auto age = [&] { ASSERT_EQ(psql(url_, "UPDATE image_digest SET alive_at = clock_timestamp() - interval '2 hours'").exit, 0); };
+    const auto wait = [&](bool until) {
+        for (int i = 0; i < 500 && silent() != until; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        return silent() == until;
+    };
+    table().hold_image(kImage);
+    age();
+    EXPECT_TRUE(wait(false)) << "held";
+    table().hold_image(std::nullopt);
+    std::this_thread::sleep_for(3 * terms_.heartbeat);  // one beat may have begun before
+    age();
+    std::this_thread::sleep_for(3 * terms_.heartbeat);
+    EXPECT_TRUE(silent()) << "not held";
+}
+
+TEST_F(Leases, a_worker_that_begins_again_takes_no_digest_yet) {
+    ASSERT_OK(table().ask_for_digest(kImage, "a", terms_.end));
+    ASSERT_OK_ASSIGN(const auto heartbeat, table().start_worker("a", "host", 1, terms_, signs_of_life_));
+    ASSERT_OK_ASSIGN(const ToldDigest told, table().ask_for_digest(kImage, "b", terms_.end));
+    EXPECT_FALSE(told.is_being_taken);
 }
 
 }  // namespace

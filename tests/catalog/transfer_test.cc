@@ -279,16 +279,16 @@ TEST(Transfer, what_postgresql_cannot_hold_is_replaced_counted_and_taken_into_ac
     const std::string server = postgres_url(dir);
     fill("sqlite:" + dir / "a.db");
     sqlite_answer(dir / "a.db", "UPDATE medium SET message = CAST(x'61ff00' AS TEXT), diagnostics = '{\"a\":\"\\u0000\",\"b\":\"\\ud800x\"}', added_at = '2025-10-08 14:00:00+02'");
-    sqlite_answer(dir / "a.db", "UPDATE inode_row SET nlink = 4000000000, errors = '[\"a\", 5, null]' WHERE ino = 20");
+    sqlite_answer(dir / "a.db", "UPDATE inode_row SET nlink = 4000000000, uid = -2, gid = 5000000000, errors = '[\"a\", 5, null]' WHERE ino = 20");
     const TransferReport report = moved("sqlite:" + dir / "a.db", server);
     const auto& medium = report.tables.front();
     EXPECT_EQ(medium.replaced, (std::map<std::string, uint64_t>{{"message", 2}, {"diagnostics", 2}, {"added_at", 2}}));
     for (const TransferredTable& table : report.tables) {
         if (table.name != "inode") continue;
-        EXPECT_EQ(table.replaced, (std::map<std::string, uint64_t>{{"nlink", 1}, {"errors", 1}}));
+        EXPECT_EQ(table.replaced, (std::map<std::string, uint64_t>{{"nlink", 1}, {"uid", 1}, {"gid", 1}, {"errors", 1}}));
     }
     EXPECT_EQ(psql_answer(server, "SELECT message, diagnostics, added_at FROM medium LIMIT 1"), "a\xEF\xBF\xBD\xEF\xBF\xBD|{\"a\": \"\xEF\xBF\xBD\", \"b\": \"\xEF\xBF\xBDx\"}|2025-10-08 12:00:00+00\n");
-    EXPECT_EQ(psql_answer(server, "SELECT nlink, errors FROM inode WHERE ino = 20"), "2147483647|{a,5,\"null\"}\n");
+    EXPECT_EQ(psql_answer(server, "SELECT nlink, uid, gid, errors FROM inode WHERE ino = 20"), "2147483647|4294967294||{a,5,\"null\"}\n");
 }
 
 TEST(Transfer, a_value_without_an_equal_ends_it_and_says_where) {
@@ -296,8 +296,7 @@ TEST(Transfer, a_value_without_an_equal_ends_it_and_says_where) {
     const TempDir dir;
     const std::string server = postgres_url(dir);
     for (const auto& [sql, column] : {std::pair("UPDATE inode_row SET processed_at = 'yesterday' WHERE ino = 9", "processed_at"),
-                                      std::pair("UPDATE inode_row SET mode = 5000000000 WHERE ino = 9", "mode"),
-                                      std::pair("UPDATE inode_row SET uid = -1 WHERE ino = 9", "uid")}) {
+                                      std::pair("UPDATE inode_row SET mode = 5000000000 WHERE ino = 9", "mode")}) {
         const std::string file = dir / std::string(column) + ".db";
         fill("sqlite:" + file);
         sqlite_answer(file, sql);

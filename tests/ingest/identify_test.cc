@@ -34,6 +34,33 @@ TEST(Digest, is_of_every_byte_so_that_media_with_equal_ends_are_two) {
     EXPECT_NE(medium_hash_of(one), medium_hash_of(other));
 }
 
+TEST(Fingerprint, is_of_the_open_files_as_the_host_sees_them) {
+    const test::TempDir dir;
+    Env& env = Env::host();
+    test::write_file(dir / "a.img", std::string(1 << 20, 'a'));
+    test::write_file(dir / "b.img", std::string(1 << 20, 'b'));
+    ASSERT_OK_ASSIGN(const auto image, open_image(env, dir / "a.img"));
+    ASSERT_OK_ASSIGN(const std::string first, fingerprint_of(env, *image, "aa"));
+    EXPECT_EQ(first.size(), 64u);
+    ASSERT_OK_ASSIGN(const std::string again, fingerprint_of(env, *image, "aa"));
+    EXPECT_EQ(again, first);
+    ASSERT_OK_ASSIGN(const std::string of_another_medium, fingerprint_of(env, *image, "bb"));
+    EXPECT_NE(of_another_medium, first);
+    ASSERT_OK_ASSIGN(const auto other, open_image(env, dir / "b.img"));
+    ASSERT_OK_ASSIGN(const std::string of_the_other, fingerprint_of(env, *other, "aa"));
+    EXPECT_NE(of_the_other, first);
+
+    // Other bytes, and the time of writing set back.
+    ASSERT_EQ(test::sh("cd " + dir.path().string() + " && cp -p a.img before && printf x | dd of=a.img bs=1 seek=5000 conv=notrunc 2>/dev/null && touch -r before a.img").exit, 0);
+    ASSERT_OK_ASSIGN(const std::string changed, fingerprint_of(env, *image, "aa"));
+    EXPECT_NE(changed, first);
+
+    ASSERT_EQ(test::sh("mv " + dir / "b.img" + " " + dir / "a.img").exit, 0);
+    const auto replaced = fingerprint_of(env, *image, "aa");
+    ASSERT_FALSE(replaced.ok());
+    EXPECT_EQ(replaced.error().code, ErrorCode::source_changed);
+}
+
 TEST(Digest, stops_when_cancelled) {
     CancelToken cancel;
     cancel.cancel();

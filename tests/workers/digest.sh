@@ -22,12 +22,19 @@ expect_all_stored
 [ "$(readings)" = 1 ] || fail "the image was read $(readings) times for its digest"
 [ "$(sql 'SELECT count(*) FROM image_digest WHERE digest IS NOT NULL')" = 1 ] || fail "no digest is told"
 
+# Whoever has the image open no more is not believed for longer than a lease lasts.
+sql "UPDATE image_digest SET alive_at = clock_timestamp() - interval '7 s', digest = decode(repeat('00', 32), 'hex')" >/dev/null
+sql "UPDATE inode SET copied = false, claimed_by = NULL WHERE fs_type = 'f'" >/dev/null
+worker w0 || fail "w0 ended with $?"
+[ "$(readings)" = 2 ] || fail "an old digest was believed"
+expect_all_stored
+
 # One that died at it is not waited for longer than a lease lasts.
-sql "UPDATE image_digest SET digest = NULL, worker_id = 'dead', claimed_at = clock_timestamp()" >/dev/null
+sql "UPDATE image_digest SET digest = NULL, worker_id = 'dead', alive_at = clock_timestamp()" >/dev/null
 sql "UPDATE inode SET copied = false, claimed_by = NULL WHERE fs_type = 'f'" >/dev/null
 worker w5 || fail "w5 ended with $?"
 grep -q 'another worker takes the digest' w5.log || fail "w5 did not wait for the dead one"
-[ "$(readings)" = 2 ] || fail "the dead one's image was not read"
+[ "$(readings)" = 3 ] || fail "the dead one's image was not read"
 expect_all_stored
 
 # The same size, and its time of writing set back: other bytes all the same.
@@ -36,7 +43,19 @@ printf x | dd of=images/1.img bs=1 seek=70000000 conv=notrunc 2>/dev/null
 touch -r before images/1.img
 sql "UPDATE inode SET copied = false, claimed_by = NULL WHERE fs_type = 'f'" >/dev/null
 worker w6 || true
-[ "$(readings)" = 3 ] || fail "what was written to was not read again"
+[ "$(readings)" = 4 ] || fail "what was written to was not read again"
 grep -q 'is not the image that medium' w6.log || fail "another image was taken for the one that was listed"
 [ "$(sql "SELECT count(*) FROM inode WHERE fs_type = 'f' AND copied")" = 0 ] || fail "files of another image were copied"
+
+# What a container cannot decode shows only to who reads it.
+if command -v ewfacquirestream >/dev/null; then
+    ewfacquirestream -q -t images/2 <images/1.img >ewf.log 2>&1 || fail "ewfacquirestream"
+    ntt ingest --enumerate-only images/2.E01 --no-progress >/dev/null 2>enumerate2.log || [ $? = 4 ] || fail "enumeration of the container"
+    rm images/1.img
+    worker w7 || true
+    [ "$(readings)" = 4 ] || fail "a container's digest was taken for others"
+    [ "$(sql "SELECT count(*) FROM inode JOIN image USING (medium_hash) WHERE format = 'ewf' AND fs_type = 'f' AND status <> 'stored'")" = 0 ] || fail "the container was not copied"
+else
+    echo "without ewfacquirestream (Debian: ewf-tools) no container was tried"
+fi
 echo "done"

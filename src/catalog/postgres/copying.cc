@@ -40,7 +40,6 @@ Error wrong_size(const std::string& id, uint64_t in_store, uint64_t in_catalog) 
 Result<void> add_to(SortedBlobs& blobs, const BlobRow& blob) {
     const auto [known, is_new] = blobs.try_emplace({blob.blobid, blob.kind}, blob);
     if (known->second.size != blob.size) return wrong_size(blob.blobid.hex(), blob.size, known->second.size);
-    if (blob.first_seen < known->second.first_seen) known->second.first_seen = blob.first_seen;
     return {};
 }
 

@@ -42,8 +42,7 @@ std::optional<int64_t> unless(uint64_t value, uint64_t usual) {
     return value == usual ? std::nullopt : std::optional(static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX)));
 }
 std::optional<int64_t> image_of(const InodeRow& row) { return unless(static_cast<uint64_t>(row.image_id), 0); }
-// An owner is a number of 32 bits on every filesystem; what is not becomes the nearest, as CopyStream does it.
-std::optional<int64_t> owner(const std::optional<int64_t>& id) { return id ? std::optional(std::clamp<int64_t>(*id, 0, UINT32_MAX)) : std::nullopt; }
+std::optional<int64_t> owner(const std::optional<int64_t>& id) { return id ? owner_number(*id) : std::nullopt; }
 
 }  // namespace
 
@@ -85,20 +84,26 @@ void PostgresCatalog::forget_added() {
     analyze_at_end_ = false;
 }
 
-// What a foreign key would say, asked once for all names that were added: one look into the key's index for each, which LATERAL and
-// LIMIT see to while there are no statistics yet.
+// What a foreign key would say, asked once for all names that were added to a medium: one look into the key's index for each, which LATERAL
+// and LIMIT see to while there are no statistics yet.
 Result<void> PostgresCatalog::check_added_paths() {
     const AddedPaths added = std::exchange(added_, {});
     if (added.empty()) return {};
     TRY_ASSIGN(const auto limit, db_->scaled_limit(static_cast<int64_t>(rows_added_)));
-    for (const auto& [where, entry] : added) {
-        const auto& [medium, volume] = where;
-        TRY_ASSIGN(Rows orphan, db_->run("SELECT entry, p.ino FROM path_row p LEFT JOIN LATERAL (SELECT true AS found FROM inode_row i WHERE i.medium=$1 AND "
-                                         "i.volume=$2 AND i.ino=p.ino LIMIT 1) i ON true WHERE medium=$1 AND volume=$2 AND entry>=$3 AND found IS NULL "
-                                         "ORDER BY entry LIMIT 1",
-                                         static_cast<int64_t>(medium), volume, entry));
+    std::map<MediumKey, std::map<int, int64_t>> first_entries;  // by volume
+    for (const auto& [where, entry] : added) first_entries[where.first][where.second] = entry;
+    for (const auto& [medium, of_volumes] : first_entries) {
+        Array volumes(Array::Of::int4), entries(Array::Of::int8);
+        for (const auto& [volume, entry] : of_volumes) {
+            volumes.put_int4(volume);
+            entries.put_int8(entry);
+        }
+        TRY_ASSIGN(Rows orphan, db_->run("SELECT volume, entry, p.ino FROM path_row p LEFT JOIN LATERAL (SELECT true AS found FROM inode_row i WHERE i.medium=$1 AND "
+                                         "i.volume=p.volume AND i.ino=p.ino LIMIT 1) i ON true WHERE medium=$1 AND "
+                                         "entry >= ($3::bigint[])[array_position($2::int[], volume::int)] AND found IS NULL ORDER BY volume, entry LIMIT 1",
+                                         static_cast<int64_t>(medium), volumes, entries));
         if (!orphan.next()) continue;
-        const int64_t lost = orphan.integer(), ino = orphan.integer();
+        const int64_t volume = orphan.integer(), lost = orphan.integer(), ino = orphan.integer();
         return make_error(ErrorCode::invalid_argument, fmt::format("entry {} of volume {} is a name of inode {}, which is not there", lost, volume, ino));
     }
     return {};
@@ -152,8 +157,8 @@ Result<void> PostgresCatalog::add_inode(MediumKey medium, const InodeRow& row, s
     to.put_maybe(row.ctime, &CopyStream::put_int8);
     to.put_maybe(row.crtime, &CopyStream::put_int8);
     to.put_maybe(row.mode, &CopyStream::put_int4);
-    to.put_maybe(row.uid, &CopyStream::put_uint4);
-    to.put_maybe(row.gid, &CopyStream::put_uint4);
+    to.put_maybe(owner(row.uid), &CopyStream::put_uint4);
+    to.put_maybe(owner(row.gid), &CopyStream::put_uint4);
     to.put_maybe(row.attributes, &CopyStream::put_int4);
     to.put_maybe(row.target, &CopyStream::put_bytes);
     to.put_int2(row.access);

@@ -28,6 +28,11 @@ std::string big_endian(T value) {
 
 }  // namespace
 
+std::optional<int64_t> owner_number(int64_t value) {
+    if (value < INT32_MIN || value > UINT32_MAX) return std::nullopt;
+    return int64_t{static_cast<uint32_t>(value)};
+}
+
 // --- Fields ---
 
 void Fields::put_field(std::string_view bytes) {
@@ -44,7 +49,7 @@ void Fields::put_null() {
 void Fields::put_bool(bool value) { put_field(value ? std::string_view("\1", 1) : std::string_view("\0", 1)); }
 void Fields::put_int2(int64_t value) { put_field(big_endian(static_cast<int16_t>(std::clamp<int64_t>(value, INT16_MIN, INT16_MAX)))); }
 void Fields::put_int4(int64_t value) { put_field(big_endian(static_cast<int32_t>(std::clamp<int64_t>(value, INT32_MIN, INT32_MAX)))); }
-void Fields::put_uint4(int64_t value) { put_field(big_endian(static_cast<uint32_t>(std::clamp<int64_t>(value, 0, UINT32_MAX)))); }
+void Fields::put_uint4(int64_t value) { put_field(big_endian(static_cast<uint32_t>(value))); }
 void Fields::put_int8(int64_t value) { put_field(big_endian(value)); }
 void Fields::put_size(uint64_t value) { put_int8(static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX))); }
 void Fields::put_text(std::string_view text) { put_field(storable_text(text)); }

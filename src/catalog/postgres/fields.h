@@ -13,6 +13,9 @@
 
 namespace ntt::postgres {
 
+// The owner of a file as oid, a number of 32 bits without a sign. One that was taken for signed becomes what it is; another is none.
+std::optional<int64_t> owner_number(int64_t value);
+
 // Fields one behind the other: a length of 32 bits, and so many bytes; -1 for NULL.
 class Fields {
 public:
@@ -20,7 +23,7 @@ public:
     void put_bool(bool value);
     void put_int2(int64_t value);
     void put_int4(int64_t value);  // beyond its range: the nearest that fits
-    void put_uint4(int64_t value);  // as oid; likewise
+    void put_uint4(int64_t value);  // as oid
     void put_int8(int64_t value);
     void put_size(uint64_t value);  // as int8; above 2^63-1, which only absurd evidence has, 2^63-1
     void put_text(std::string_view text);   // storable_text()

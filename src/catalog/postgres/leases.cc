@@ -17,8 +17,8 @@ std::string interval(std::chrono::milliseconds length) { return fmt::format("{} 
 // A connection that is lost is opened anew at the next beat: a lease lasts for several.
 class Beats final : public Heartbeat {
 public:
-    Beats(std::string url, std::string worker_id, const LeaseTerms& terms, const std::atomic<uint64_t>& signs_of_life)
-        : url_(std::move(url)), worker_id_(std::move(worker_id)), terms_(terms), signs_of_life_(signs_of_life), thread_([this] { run(); }) {}
+    Beats(std::string url, std::string worker_id, const LeaseTerms& terms, const std::atomic<uint64_t>& signs_of_life, std::shared_ptr<PostgresLeases::HeldImage> held)
+        : url_(std::move(url)), worker_id_(std::move(worker_id)), terms_(terms), signs_of_life_(signs_of_life), held_(std::move(held)), thread_([this] { run(); }) {}
     ~Beats() override {
         {
             const std::lock_guard lock(mutex_);
@@ -52,13 +52,18 @@ private:
         TRY(connection_->run("UPDATE lease SET heartbeat_at=clock_timestamp(), expires_at=clock_timestamp() + $2::interval "
                              "WHERE owner=$1 AND expires_at > clock_timestamp()",
                              worker_id_, interval(terms_.end)));
-        TRY(connection_->run("UPDATE image_digest SET claimed_at=clock_timestamp() WHERE worker_id=$1 AND digest IS NULL", worker_id_));
+        const std::optional<std::string> image = [this] {
+            const std::lock_guard lock(held_->mutex);
+            return held_->image;
+        }();
+        if (image) TRY(connection_->run("UPDATE image_digest SET alive_at=clock_timestamp() WHERE image=$1 AND (digest IS NOT NULL OR worker_id=$2)", *image, worker_id_));
         return {};
     }
 
     const std::string url_, worker_id_;
     const LeaseTerms terms_;
     const std::atomic<uint64_t>& signs_of_life_;
+    const std::shared_ptr<PostgresLeases::HeldImage> held_;
     uint64_t last_sign_ = 0;
     std::chrono::steady_clock::time_point got_on_at_ = std::chrono::steady_clock::now();
     std::unique_ptr<Connection> connection_;
@@ -93,13 +98,15 @@ Result<std::unique_ptr<Heartbeat>> PostgresLeases::start_worker(const std::strin
                                                                const std::atomic<uint64_t>& signs_of_life) {
     // Those that were killed long ago leave their rows to the next that begins.
     TRY(db_.run("DELETE FROM worker w WHERE heartbeat_at < clock_timestamp() - interval '1 day'"));
-    TRY(db_.run("DELETE FROM image_digest WHERE claimed_at < clock_timestamp() - interval '30 days'"));
+    // A digest that this name was taking before is not being taken any more.
+    TRY(db_.run("DELETE FROM image_digest WHERE alive_at < clock_timestamp() - interval '1 day' OR (worker_id=$1 AND digest IS NULL)", worker_id));
     TRY(db_.run("INSERT INTO worker (worker_id, host, process) VALUES ($1, $2, $3) ON CONFLICT (worker_id) DO UPDATE SET host=$2, process=$3, "
                 "started_at=clock_timestamp(), heartbeat_at=clock_timestamp(), files=0, bytes=0",
                 worker_id, host, process));
     // What this name had before is nobody's now: else the new one's signs of life would keep the dead one's leases.
     TRY(db_.run("UPDATE lease SET expires_at=clock_timestamp() WHERE owner=$1 AND expires_at > clock_timestamp()", worker_id));
-    return std::unique_ptr<Heartbeat>(new Beats(url_, worker_id, terms, signs_of_life));
+    hold_image(std::nullopt);
+    return std::unique_ptr<Heartbeat>(new Beats(url_, worker_id, terms, signs_of_life, held_));
 }
 
 Result<void> PostgresLeases::end_worker(const std::string& worker_id) {
@@ -280,23 +287,37 @@ Result<void> PostgresLeases::give_back(const Lease& lease) {
     return done.changed() == 1 ? Result<void>() : lost(lease);
 }
 
-Result<DigestClaim> PostgresLeases::claim_digest(const std::string& image, const std::string& worker_id, std::chrono::milliseconds end) {
-    TRY_ASSIGN(Rows claimed, db_.run("INSERT INTO image_digest AS d (image, worker_id) VALUES ($1, $2) ON CONFLICT (image) DO UPDATE SET worker_id=$2, "
-                                     "claimed_at=clock_timestamp() WHERE d.digest IS NULL AND (d.worker_id=$2 OR d.claimed_at <= clock_timestamp() - $3::interval) "
-                                     "RETURNING true",
+// Whoever waits only reads.
+Result<ToldDigest> PostgresLeases::ask_for_digest(const std::string& image, const std::string& worker_id, std::chrono::milliseconds end) {
+    for (;;) {
+        TRY_ASSIGN(Rows row, db_.run("SELECT digest, digest IS NULL AND worker_id <> '' AND worker_id <> $2 FROM image_digest "
+                                     "WHERE image=$1 AND alive_at > clock_timestamp() - $3::interval",
                                      image, worker_id, interval(end)));
-    if (claimed.next()) return DigestClaim{std::nullopt, true};
-    TRY_ASSIGN(Rows row, db_.run("SELECT digest FROM image_digest WHERE image=$1", image));
-    return DigestClaim{row.next() ? row.maybe_blob_id() : std::nullopt, false};
+        if (row.next()) {
+            ToldDigest out;
+            out.digest = row.maybe_blob_id();
+            out.is_being_taken = row.boolean();
+            return out;
+        }
+        TRY_ASSIGN(Rows claimed, db_.run("INSERT INTO image_digest AS d (image, worker_id) VALUES ($1, $2) ON CONFLICT (image) DO UPDATE SET worker_id=$2, "
+                                         "digest=NULL, alive_at=clock_timestamp() WHERE d.alive_at <= clock_timestamp() - $3::interval RETURNING true",
+                                         image, worker_id, interval(end)));
+        if (claimed.next()) return ToldDigest{};
+    }
 }
 
 Result<void> PostgresLeases::put_digest(const std::string& image, const std::string& worker_id, const std::optional<BlobId>& digest) {
     if (digest) {
-        TRY(db_.run("UPDATE image_digest SET digest=$2, claimed_at=clock_timestamp() WHERE image=$1", image, *digest));
+        TRY(db_.run("UPDATE image_digest SET digest=$2, alive_at=clock_timestamp() WHERE image=$1", image, *digest));
     } else {
-        TRY(db_.run("DELETE FROM image_digest WHERE image=$1 AND worker_id=$2 AND digest IS NULL", image, worker_id));
+        TRY(db_.run("UPDATE image_digest SET worker_id='' WHERE image=$1 AND worker_id=$2 AND digest IS NULL", image, worker_id));
     }
     return {};
+}
+
+void PostgresLeases::hold_image(const std::optional<std::string>& image) {
+    const std::lock_guard lock(held_->mutex);
+    held_->image = image;
 }
 
 Result<QueueRange> PostgresLeases::range_of(const Lease& lease) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "catalog/leases.h"
@@ -31,8 +32,15 @@ public:
     Result<bool> is_leased(const std::string& medium_hash) override;
     Result<void> finish(const Lease& lease) override;
     Result<void> give_back(const Lease& lease) override;
-    Result<DigestClaim> claim_digest(const std::string& image, const std::string& worker_id, std::chrono::milliseconds end) override;
+    Result<ToldDigest> ask_for_digest(const std::string& image, const std::string& worker_id, std::chrono::milliseconds end) override;
     Result<void> put_digest(const std::string& image, const std::string& worker_id, const std::optional<BlobId>& digest) override;
+    void hold_image(const std::optional<std::string>& image) override;
+
+    // What the heartbeat's thread is to know.
+    struct HeldImage {
+        std::mutex mutex;
+        std::optional<std::string> image;
+    };
 
     // lease_lost if it has another fence by now. Inside a transaction nobody takes the lease until that ends.
     Result<QueueRange> range_of(const Lease& lease);
@@ -48,6 +56,7 @@ private:
 
     Connection& db_;
     const std::string url_;
+    const std::shared_ptr<HeldImage> held_ = std::make_shared<HeldImage>();
     std::chrono::milliseconds end_ = LeaseTerms().end;  // of the leases that were taken here
 };
 

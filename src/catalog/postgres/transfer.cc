@@ -45,7 +45,10 @@ Result<TransferValue> fit_number(const TransferColumn& column, int64_t value) {
         case ColumnType::int2: return in_range(column, value, INT16_MIN, INT16_MAX);
         case ColumnType::int4: return in_range(column, value, INT32_MIN, INT32_MAX);
         case ColumnType::count4: return TransferValue(std::clamp<int64_t>(value, INT32_MIN, INT32_MAX));
-        case ColumnType::uint4:
+        case ColumnType::owner4: {
+            const std::optional<int64_t> owner = owner_number(value);
+            return owner ? TransferValue(*owner) : TransferValue();
+        }
         case ColumnType::hash32: return in_range(column, value, 0, UINT32_MAX);
         default: return TransferValue(value);
     }
@@ -189,7 +192,7 @@ void put(CopyStream& to, const TransferColumn& column, const TransferValue& valu
         case ColumnType::int4:
         case ColumnType::count4: return to.put_int4(*number);
         case ColumnType::int8: return to.put_int8(*number);
-        case ColumnType::uint4: return to.put_uint4(*number);
+        case ColumnType::owner4: return to.put_uint4(*number);
         case ColumnType::hash32: return to.put_int4(static_cast<int32_t>(static_cast<uint32_t>(*number)));
         case ColumnType::boolean: return to.put_bool(*number != 0);
         case ColumnType::text: return to.put_text(*text);

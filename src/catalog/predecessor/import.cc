@@ -1,5 +1,6 @@
 #include "catalog/predecessor/import.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,8 +13,16 @@
 namespace ntt::predecessor {
 namespace {
 
-// Inodes that are looked at and added together.
-constexpr size_t kInodesAtOnce = 20'000;
+// What is looked at and added together: so many inodes, or so much of names and errors.
+constexpr size_t kInodesAtOnce = 20'000, kBytesAtOnce = size_t{16} << 20;
+
+size_t size_of(const Carried& carried) {
+    size_t out = 0;
+    for (const CarriedInode& inode : carried.inodes)
+        for (const std::string& error : inode.row.errors) out += error.size() + sizeof error;
+    for (const PathRow& path : carried.paths) out += path.path.size() + sizeof path;
+    return out;
+}
 
 void add_counts(RuleCounts& to, const RuleCounts& from) {
     for (const auto& [rule, count] : from) to[rule] += count;
@@ -49,8 +58,9 @@ public:
         MediumCarrier carrier(theirs.medium_hash, partitions, doubtful_);
         TRY(each_carried(reader_, theirs.medium_hash, carrier, cancel_, [&](Carried& carried) -> Result<void> {
             waiting_inodes_ += carried.inodes.size();
+            waiting_bytes_ += size_of(carried);
             waiting_.push_back(std::move(carried));
-            return waiting_inodes_ < kInodesAtOnce ? Result<void>() : add_waiting();
+            return waiting_inodes_ < kInodesAtOnce && waiting_bytes_ < kBytesAtOnce ? Result<void>() : add_waiting();
         }));
         TRY(add_waiting());
         counts_ = carrier.counts();
@@ -91,11 +101,18 @@ private:
     // The contents first, which the rows of the files name.
     Result<void> add_waiting() {
         TRY(set_conflicting_aside());
-        std::vector<BlobRow> blobs;
-        for (const Carried& carried : waiting_)
-            for (const CarriedInode& inode : carried.inodes)
-                if (is_stored(inode)) blobs.push_back({*inode.row.blobid, BlobKind::whole, inode.row.size, time_of_storing(inode.row), std::nullopt});
-        TRY(catalog_.add_blobs(options_.store_id, blobs));
+        std::map<BlobId, BlobRow> blobs;
+        for (const Carried& carried : waiting_) {
+            for (const CarriedInode& inode : carried.inodes) {
+                if (!is_stored(inode)) continue;
+                const BlobRow blob{*inode.row.blobid, BlobKind::whole, inode.row.size, time_of_storing(inode.row), std::nullopt};
+                BlobRow& known = blobs.try_emplace(blob.blobid, blob).first->second;
+                known.first_seen = std::min(known.first_seen, blob.first_seen);
+            }
+        }
+        std::vector<BlobRow> in_order;
+        for (auto& [id, blob] : blobs) in_order.push_back(std::move(blob));
+        TRY(catalog_.add_blobs(options_.store_id, in_order));
         for (Carried& carried : waiting_) {
             for (CarriedInode& inode : carried.inodes) {
                 inode.row.image_id = image_id_;
@@ -107,7 +124,7 @@ private:
             paths_ += carried.paths.size();
         }
         waiting_.clear();
-        waiting_inodes_ = 0;
+        waiting_inodes_ = waiting_bytes_ = 0;
         return {};
     }
 
@@ -196,7 +213,7 @@ private:
     MediumKey key_{};
     int64_t image_id_ = 0;
     std::vector<Carried> waiting_;  // to be added
-    size_t waiting_inodes_ = 0;
+    size_t waiting_inodes_ = 0, waiting_bytes_ = 0;
     uint64_t conflicting_ = 0;      // that could not be stored
     RuleCounts counts_;
     uint64_t inodes_ = 0, paths_ = 0, pending_ = 0;
@@ -214,6 +231,8 @@ uint64_t ImportReport::defects() const {
 Result<void> import_database(Reader& reader, Catalog& catalog, const Clock& clock, const ImportOptions& options, const CancelToken& cancel, ImportReport& report) {
     TRY_ASSIGN(const std::vector<TheirMedium> media, reader.media());
     TRY_ASSIGN(const std::set<std::string> doubtful, reader.blobs_of_two_sizes());
+    // Two imports that bring the same contents in another order would wait for each other.
+    TRY_ASSIGN(const auto alone, catalog.lock("import"));
     uint64_t analyzed = 0;  // inodes that were there at the last look
     for (const TheirMedium& theirs : media) {
         const std::string now = iso8601_utc(clock.wall_us());

@@ -249,8 +249,8 @@ UnixInode ExtInodes::parse(uint64_t ino, ByteRange place) const {
     out.size = raw.le32(0x4);
     // In a folder the upper half is something else, unless it may be that large; as it is in the first revision.
     if (!g_.first_revision && (type != 'd' || (g_.needs & incompat::kLargeDirectory))) out.size |= uint64_t{raw.le32(0x6C)} << 32;
-    out.uid = raw.le16(0x2) | raw.le16(0x78) << 16;
-    out.gid = raw.le16(0x18) | raw.le16(0x7A) << 16;
+    out.uid = raw.le16(0x2) | int64_t{raw.le16(0x78)} << 16;
+    out.gid = raw.le16(0x18) | int64_t{raw.le16(0x7A)} << 16;
     const uint64_t extra = g_.inode_bytes > kOldInodeBytes ? raw.le16(0x80) : 0;
     const auto time = [&](uint64_t at, uint64_t extra_at) {
         int64_t seconds = static_cast<int32_t>(raw.le32(at));
