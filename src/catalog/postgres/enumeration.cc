@@ -31,6 +31,8 @@ std::optional<std::string> json(const std::optional<std::string>& text) { return
 
 Result<void> analyze_tables(Connection& connection) {
     TRY_ASSIGN(const auto limit, connection.scaled_limit());
+    // A third of the usual sample, for a fifth of the time: it is taken while files are read. Autovacuum takes a whole one.
+    TRY(connection.execute("SET default_statistics_target = 30"));
     for (const char* table : {"inode_row", "path_row", "missing_range", "blob_row"}) TRY(connection.execute(fmt::format("ANALYZE (SKIP_LOCKED) {}", table)));
     return {};
 }

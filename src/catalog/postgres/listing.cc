@@ -21,36 +21,19 @@ std::optional<int64_t> signed_name_hash(const FileFilter& filter) {
     return hash ? std::optional(int64_t{static_cast<int32_t>(*hash)}) : std::nullopt;
 }
 
-// How the rows come together. LATERAL and OFFSET see to it that they are looked up as it says, with or without statistics.
-constexpr const char* kInodeOfName = "CROSS JOIN LATERAL (SELECT * FROM inode_row WHERE medium = p.medium AND ino = p.ino AND volume = p.volume OFFSET 0) i ";
-// By name: of all media where $1 is NULL, by one look into the index for each.
-constexpr const char* kByName = "medium m CROSS JOIN LATERAL (SELECT * FROM path_row WHERE medium = m.medium_key AND name_hash = $6::int OFFSET 0) p ";
-// From the inodes, of which only some are wanted.
-constexpr const char* kByInode = "path_row p JOIN inode_row i ON i.medium = p.medium AND i.ino = p.ino AND i.volume = p.volume ";
-// All names of a medium: only their keys are sorted.
-constexpr const char* kByEntry =
-    "(SELECT volume, entry, ino FROM path_row WHERE medium = $1 ORDER BY volume, entry OFFSET 0) k CROSS JOIN LATERAL "
-    "(SELECT * FROM path_row WHERE medium = $1 AND ino = k.ino AND volume = k.volume AND entry = k.entry OFFSET 0) p ";
-
-// $1 medium key, $2 volume, $3 ino, $4 status, $5 cause, $6 hash of the name, $7 medium hash. Of one medium, but by name of all where $1 is
-// NULL.
+// $1 medium key, $2 volume, $3 ino, $4 status, $5 cause, $6 hash of the name, $7 medium hash. Of one medium: joined in the order of inodes and
+// sorted, which is faster than to look up one by one what comes sorted. But by name of all media where $1 is NULL: a look into the
+// index for each, which LATERAL and OFFSET see to, with or without statistics.
 std::string files_sql(const FileFilter& filter, bool by_name) {
     const char* const medium_hash = by_name ? "m.medium_hash" : "$7::text";
     std::string sql = fmt::format("SELECT {}, p.volume, p.entry, p.ino, p.path, p.short_name, p.exclude_reason, {} FROM ", medium_hash, kInodeColumns);
-    const bool pending = filter.status == Status::pending, damage = filter.cause || filter.status == Status::damaged || filter.status == Status::unreadable;
-    const char* order = "p.volume, p.entry";
-    if (by_name) {
-        sql += fmt::format("{}{}WHERE ($1::int IS NULL OR m.medium_key = $1) ", kByName, kInodeOfName);
-        order = "m.added_at, m.medium_key, p.volume, p.entry";
-    } else if (filter.ino || pending || damage || filter.suspect) {
-        sql += fmt::format("{}WHERE p.medium = $1 ", kByInode);
-    } else {
-        sql += fmt::format("{}{}WHERE p.medium = $1 ", kByEntry, kInodeOfName);
-        order = "k.volume, k.entry";
-    }
+    sql += by_name ? "medium m CROSS JOIN LATERAL (SELECT * FROM path_row WHERE medium = m.medium_key AND name_hash = $6::int OFFSET 0) p CROSS JOIN LATERAL "
+                     "(SELECT * FROM inode_row WHERE medium = p.medium AND ino = p.ino AND volume = p.volume OFFSET 0) i WHERE ($1::int IS NULL OR m.medium_key = $1) "
+                   : "path_row p JOIN inode_row i ON i.medium = p.medium AND i.ino = p.ino AND i.volume = p.volume WHERE p.medium = $1 ";
+    const bool pending = filter.status == Status::pending;
     if (filter.volume) sql += "AND p.volume = $2 ";
     if (filter.ino) sql += "AND i.ino = $3 ";
-    if (damage) sql += "AND i.cause IS NOT NULL ";
+    if (filter.cause || filter.status == Status::damaged || filter.status == Status::unreadable) sql += "AND i.cause IS NOT NULL ";
     if (pending) sql += "AND NOT i.copied AND i.claimed_by IS NULL ";
     if (filter.status && !pending) sql += "AND i.copied AND i.status = $4::text::inode_status ";
     if (filter.cause) sql += "AND i.cause = $5 ";
@@ -59,7 +42,8 @@ std::string files_sql(const FileFilter& filter, bool by_name) {
                            "(f.code LIKE 'suspect%' OR f.code IN ('fat_chain_long', 'fat_chain_unterminated', 'cross_link'))) ",
                            medium_hash);
     // In every form: all parameters are bound, and have a type.
-    return sql + "AND coalesce($2::int, $3::bigint, $6::int, length($4::text), length($5::text), length($7::text), 0) IS NOT NULL ORDER BY " + order;
+    sql += "AND coalesce($2::int, $3::bigint, $6::int, length($4::text), length($5::text), length($7::text), 0) IS NOT NULL ";
+    return sql + (by_name ? "ORDER BY m.added_at, m.medium_key, p.volume, p.entry" : "ORDER BY p.volume, p.entry");
 }
 
 }  // namespace
