@@ -92,9 +92,7 @@ Result<void> PostgresCatalog::check_added_paths() {
     const AddedPaths added = std::exchange(added_, {});
     if (added.empty()) return {};
     TRY_ASSIGN(const auto limit, db_->scaled_limit(static_cast<int64_t>(rows_added_)));
-    std::map<MediumKey, std::map<int, int64_t>> first_entries;  // by volume
-    for (const auto& [where, entry] : added) first_entries[where.first][where.second] = entry;
-    for (const auto& [medium, of_volumes] : first_entries) {
+    for (const auto& [medium, of_volumes] : added) {
         Array volumes(Array::Of::int4), entries(Array::Of::int8);
         for (const auto& [volume, entry] : of_volumes) {
             volumes.put_int4(volume);
@@ -187,7 +185,7 @@ Result<void> PostgresCatalog::add_inode(MediumKey medium, const InodeRow& row, s
 }
 
 Result<void> PostgresCatalog::add_path(MediumKey medium, const PathRow& row) {
-    const auto [first, is_new] = added_.try_emplace({medium, row.volume}, row.entry);
+    const auto [first, is_new] = added_[medium].try_emplace(row.volume, row.entry);
     first->second = std::min(first->second, row.entry);
     paths_.start_row(kPathFields);
     paths_.put_int4(static_cast<int64_t>(medium));

@@ -85,8 +85,8 @@ private:
     friend class PostgresTransaction;
     friend class AdvisoryLock;
 
-    // One medium's volume, and the first entry that was added to it in this transaction.
-    using AddedPaths = std::map<std::pair<MediumKey, int>, int64_t>;
+    // Of each medium: its volumes, and the first entry that was added to them in this transaction.
+    using AddedPaths = std::map<MediumKey, std::map<int, int64_t>>;
 
     // A transaction of its own, or nothing inside one that has begun.
     Result<std::optional<Scope>> scope();
